@@ -1,0 +1,68 @@
+#include "base/mount_registry.h"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/json_file.h"
+#include "base/unique_fd.h"
+
+namespace pxfs {
+namespace {
+
+std::string DirectoryOf(const std::string& run_directory) { return run_directory + "/mounts"; }
+
+std::string FileOf(const std::string& run_directory, pid_t supervisor) {
+  return DirectoryOf(run_directory) + "/" + std::to_string(supervisor) + ".json";
+}
+
+// A process that has ended and that nobody has waited for yet is not alive: its pidfd is readable.
+bool Alive(pid_t pid) {
+  const UniqueFd process(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
+  pollfd ended{process.get(), POLLIN, 0};
+  return process && ::poll(&ended, 1, 0) == 0;
+}
+
+}  // namespace
+
+Status WriteMountRecord(const std::string& run_directory, const MountRecord& record) {
+  PXFS_TRY(MakeDirectories(DirectoryOf(run_directory)));
+  return WriteJsonFile(FileOf(run_directory, record.supervisor_pid),
+                       {{"mountpoint", record.mountpoint},
+                        {"supervisor_pid", record.supervisor_pid},
+                        {"daemon_pid", record.daemon_pid},
+                        {"transport", record.transport},
+                        {"passthrough", record.passthrough},
+                        {"serves_cluster", record.serves_cluster}});
+}
+
+void RemoveMountRecord(const std::string& run_directory, pid_t supervisor_pid) {
+  ::unlink(FileOf(run_directory, supervisor_pid).c_str());
+}
+
+std::vector<MountRecord> ListMountRecords(const std::string& run_directory) {
+  std::vector<MountRecord> records;
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(DirectoryOf(run_directory), error)) {
+    if (file.path().extension() != ".json") continue;
+    auto json = ReadJsonFile(file.path());
+    if (!json || !json->is_object()) continue;  // being replaced, or not ours
+    MountRecord record;
+    record.mountpoint = json->value("mountpoint", "");
+    record.supervisor_pid = json->value("supervisor_pid", 0);
+    record.daemon_pid = json->value("daemon_pid", 0);
+    record.transport = json->value("transport", "");
+    record.passthrough = json->value("passthrough", false);
+    record.serves_cluster = json->value("serves_cluster", false);
+    if (Alive(record.supervisor_pid)) {
+      records.push_back(std::move(record));
+    } else {
+      ::unlink(file.path().c_str());
+    }
+  }
+  return records;
+}
+
+}  // namespace pxfs

@@ -1,0 +1,84 @@
+#include "cli/host.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+
+#include "base/logging.h"
+#include "base/unique_fd.h"
+#include "meta/remote_service.h"
+#include "volumes/location.h"
+
+namespace pxfs::cli {
+
+namespace {
+
+std::string NodeName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Host>> Host::Start(Cluster& cluster, HostOptions options) {
+  std::unique_ptr<Host> host(new Host(cluster));
+  PXFS_TRY(MakeDirectories(cluster.identity().run_directory()));
+  PXFS_TRY(cluster.volumes().Refresh());
+  PXFS_TRY(volumes::RecoverOpenFiles(cluster.metadata(), cluster.volumes()));
+  host->maintenance_ =
+      std::make_unique<volumes::Maintenance>(cluster.metadata(), cluster.volumes());
+  PXFS_ASSIGN(host->server_, rpc::ListenUnix(cluster.identity().socket_path()));
+  host->server_->OnDisconnect([self = host.get()](const rpc::Peer&) {
+    std::lock_guard lock(self->mutex_);
+    ++self->disconnects_;
+    self->disconnected_.notify_all();
+  });
+  meta::RegisterMetadataService(*host->server_, cluster.metadata());
+  host->jobs_ = std::make_unique<jobs::JobService>(jobs::JobServiceOptions{
+      cluster.metadata(), cluster.volumes(), cluster.identity().uuid,
+      cluster.identity().jobs_directory(), NodeName(), std::move(options.mountpoint)});
+  PXFS_TRY(host->jobs_->Start());
+  jobs::RegisterJobService(*host->server_, *host->jobs_);
+  PXFS_TRY(host->server_->Start());
+  return host;
+}
+
+Host::~Host() { Stop(); }
+
+void Host::WaitForOtherMounts(SessionId own) {
+  // A session may outlast its connection by the service's grace time: look again now and then.
+  constexpr std::chrono::milliseconds kLookAgain{500};
+  for (;;) {
+    auto statistics = cluster_.metadata().GetStatistics();
+    if (!statistics) {
+      log::error("asking for other mounts: {}", statistics.error().message());
+      return;
+    }
+    const bool others = std::any_of(
+        statistics->sessions.begin(), statistics->sessions.end(),
+        [&](const meta::SessionInfo& session) { return session.caches && session.id != own; });
+    if (!others) return;
+    std::unique_lock lock(mutex_);
+    const uint64_t seen = disconnects_;
+    disconnected_.wait_for(lock, kLookAgain, [&] { return disconnects_ != seen; });
+  }
+}
+
+void Host::MountReady() { jobs_->MountChanged(); }
+
+void Host::EndJobs() { jobs_->Stop(jobs::StopMode::kEndJobs); }
+
+void Host::Stop() {
+  // First of all, so that calls that wait for jobs return.
+  if (jobs_) jobs_->Stop(jobs::StopMode::kLeaveRunning);
+  if (server_) {
+    server_->StopListening();
+    server_->Stop();
+  }
+  server_.reset();
+  jobs_.reset();
+  maintenance_.reset();
+}
+
+}  // namespace pxfs::cli

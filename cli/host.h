@@ -1,0 +1,59 @@
+// Host: what a process runs that serves a cluster to others: the metadata service and the job
+// service on the cluster's socket, and the background work of the volumes. Both the embedded mount
+// and pxfsd are one.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/result.h"
+#include "cli/cluster.h"
+#include "jobs/service.h"
+#include "rpc/server.h"
+#include "volumes/maintenance.h"
+
+namespace pxfs::cli {
+
+// For Cluster::Open: how long a successor keeps the sessions of the mounts and clients that its
+// predecessor had served.
+inline constexpr std::chrono::seconds kSessionGrace{10};
+
+struct HostOptions {
+  // Where the namespace is mounted on this node, for containers; empty while it is not. Called from
+  // any thread.
+  std::function<std::string()> mountpoint;
+};
+
+class Host {
+ public:
+  // `cluster` is embedded (the store is open here) and outlives the host. Recovers what an earlier
+  // process left, then serves.
+  static Result<std::unique_ptr<Host>> Start(Cluster& cluster, HostOptions options);
+  ~Host();
+
+  // Blocks until no other session that caches (a further mount) depends on this process.
+  void WaitForOtherMounts(SessionId own);
+  // The mount has come: queued jobs may start.
+  void MountReady();
+  // The mount has gone: ends the jobs that run, whose containers would keep the file system alive.
+  void EndJobs();
+  // Takes no more clients and ends the service. Containers that still run are left to the next one.
+  void Stop();
+
+ private:
+  explicit Host(Cluster& cluster) : cluster_(cluster) {}
+
+  Cluster& cluster_;
+  std::unique_ptr<volumes::Maintenance> maintenance_;
+  std::unique_ptr<jobs::JobService> jobs_;
+  std::unique_ptr<rpc::Server> server_;
+  std::mutex mutex_;
+  std::condition_variable disconnected_;
+  uint64_t disconnects_ = 0;  // guarded by mutex_
+};
+
+}  // namespace pxfs::cli

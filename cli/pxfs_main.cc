@@ -1,0 +1,75 @@
+// `pxfs`: administration and data commands.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/verbs/verbs.h"
+
+namespace pxfs::cli {
+namespace {
+
+// The verb, as far as the arguments named one: where to look for help.
+std::string ParsedVerb(const CLI::App& app) {
+  std::string verb;
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    verb += " " + at->get_name();
+  }
+  return verb;
+}
+
+int Usage(const CLI::App& app, const CLI::ParseError& error) {
+  const std::string verb = ParsedVerb(app);
+  PrintError(verb.empty() ? "" : verb.substr(1),
+             std::string(error.what()) + "; try 'pxfs" + verb + " --help'");
+  return kUsage;
+}
+
+int Run(int argc, char** argv) {
+  CLI::App app{"pxfs: one namespace over many volumes, with jobs that run where the data is"};
+  Command command;
+  app.name("pxfs");
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.set_version_flag("--version", "pxfs " PXFS_VERSION);
+  AddClusterOption(app, command);
+  app.require_subcommand(1);
+  AddFormat(app, command);
+  AddStatus(app, command);
+  AddDf(app, command);
+  AddVersion(app, command);
+  AddVolumeVerbs(app, command);
+  AddIngest(app, command);
+  AddWhere(app, command);
+  AddInfo(app, command);
+  AddPolicyVerbs(app, command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" with the status 0.
+    return error.get_exit_code() == 0 ? app.exit(error) : Usage(app, error);
+  }
+  const Result<int> status = command.run();
+  if (!status) {
+    PrintError(command.verb, status.error().message());
+    return kFailed;
+  }
+  if (std::fflush(stdout) != 0) {
+    PrintError(command.verb, "cannot write to standard output");
+    return kFailed;
+  }
+  return *status;
+}
+
+}  // namespace
+}  // namespace pxfs::cli
+
+int main(int argc, char** argv) {
+  try {
+    return pxfs::cli::Run(argc, argv);
+  } catch (const std::exception& error) {
+    pxfs::cli::PrintError("", std::string("internal error: ") + error.what());
+    return pxfs::cli::kFailed;
+  }
+}

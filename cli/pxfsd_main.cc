@@ -1,0 +1,85 @@
+// pxfsd: serves a cluster without mounting it.
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <string>
+
+#include "base/logging.h"
+#include "base/mount_registry.h"
+#include "base/unique_fd.h"
+#include "cli/cluster.h"
+#include "cli/host.h"
+
+namespace pxfs::cli {
+namespace {
+
+constexpr std::chrono::seconds kClusterWait{30};
+
+struct DaemonOptions {
+  std::string cluster;
+  std::string log_file;
+  std::string log_level = "info";
+};
+
+// Blocks until SIGTERM or SIGINT, which must be blocked.
+Status WaitForEnd(const sigset_t& signals) {
+  UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
+  if (!fd) return FailErrno(errno, "signalfd");
+  signalfd_siginfo info;
+  while (::read(fd.get(), &info, sizeof info) < 0) {
+    if (errno != EINTR) return FailErrno(errno, "signalfd");
+  }
+  log::info("ending on signal {}", info.ssi_signo);
+  return {};
+}
+
+Status Run(const DaemonOptions& options) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  PXFS_TRY(InitLogging({options.log_file, options.log_level}));
+  PXFS_ASSIGN(const std::string directory, FindCluster(options.cluster));
+  PXFS_ASSIGN(auto cluster, Cluster::Open(directory, Access::kServe, kClusterWait, kSessionGrace));
+  const std::string run_directory = cluster->identity().run_directory();
+  PXFS_ASSIGN(auto host, Host::Start(*cluster, {.mountpoint = [run_directory] {
+                const auto mounts = ListMountRecords(run_directory);
+                return mounts.empty() ? std::string() : mounts.front().mountpoint;
+              }}));
+  log::info("serving {}", directory);
+  std::puts("ready");
+  std::fflush(stdout);
+  PXFS_TRY(WaitForEnd(signals));
+  host->Stop();
+  return cluster->metadata().Sync();
+}
+
+}  // namespace
+}  // namespace pxfs::cli
+
+int main(int argc, char** argv) {
+  pxfs::cli::DaemonOptions options;
+  CLI::App app{"pxfsd: serves a pxfs cluster on this node"};
+  app.set_version_flag("--version", "pxfsd " PXFS_VERSION);
+  app.add_option("--cluster", options.cluster, "Cluster directory")->required();
+  app.add_option("--log-file", options.log_file, "Log to this file instead of standard error");
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);
+    std::fprintf(stderr, "pxfsd: %s; see pxfsd --help\n", e.what());
+    return 2;
+  }
+  if (auto done = pxfs::cli::Run(options); !done) {
+    std::fprintf(stderr, "pxfsd: %s\n", done.error().message().c_str());
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,18 @@
+// The verbs of `pxfs`, one a file: each adds itself to the command line.
+#pragma once
+
+#include "cli/command.h"
+
+namespace pxfs::cli {
+
+void AddFormat(CLI::App& app, Command& command);
+void AddStatus(CLI::App& app, Command& command);
+void AddDf(CLI::App& app, Command& command);
+void AddVersion(CLI::App& app, Command& command);
+void AddVolumeVerbs(CLI::App& app, Command& command);
+void AddIngest(CLI::App& app, Command& command);
+void AddWhere(CLI::App& app, Command& command);
+void AddInfo(CLI::App& app, Command& command);
+void AddPolicyVerbs(CLI::App& app, Command& command);
+
+}  // namespace pxfs::cli

@@ -1,0 +1,171 @@
+#include "fs/dev_fuse_transport.h"
+
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "base/logging.h"
+#include "fs/kernel_abi.h"
+
+namespace pxfs::fs {
+
+DevFuseTransport::DevFuseTransport(UniqueFd device, ConnectionState& state, const Options& options)
+    : device_(std::move(device)),
+      state_(state),
+      options_(options),
+      replay_init_(!state.init_request().empty()),
+      succeeding_(!state.init_request().empty()) {}
+
+DevFuseTransport::~DevFuseTransport() = default;
+
+Status DevFuseTransport::Attach(fuse_session* session) {
+  session_ = session;
+  fuse_custom_io io{};
+  io.read = [](int, void* buffer, size_t size, void* data) {
+    return static_cast<DevFuseTransport*>(static_cast<SessionData*>(data)->transport)
+        ->Read(buffer, size);
+  };
+  io.writev = [](int, iovec* iov, int count, void* data) {
+    return static_cast<DevFuseTransport*>(static_cast<SessionData*>(data)->transport)
+        ->Write(iov, count);
+  };
+  // libfuse closes the descriptor that it is given with the session.
+  UniqueFd own(::dup(device_.get()));
+  if (!own) return FailErrno(errno, "dup of /dev/fuse");
+  if (const int error = fuse_session_custom_io(session, &io, own.get()); error != 0)
+    return FailErrno(-error, "fuse_session_custom_io");
+  own.release();
+  return {};
+}
+
+ssize_t DevFuseTransport::Read(void* buffer, size_t size) {
+  auto* header = static_cast<fuse_in_header*>(buffer);
+  if (replay_init_.exchange(false)) {
+    const auto init = state_.init_request();
+    std::memcpy(buffer, init.data(), init.size());
+    init_unique_ = header->unique;
+    offered_flags2_ = reinterpret_cast<uint32_t*>(header + 1)[abi::kInitInFlags2];
+    return static_cast<ssize_t>(init.size());
+  }
+  const ssize_t n = ::read(device_.get(), buffer, size);
+  if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) return n;
+  current_request_ = header->unique & ~abi::kUniqueResent;
+  if (header->opcode == abi::kOpTmpfile) {
+    // The same request and reply as CREATE; the kernel's name for it, "/", is one that no CREATE
+    // can have.
+    header->opcode = abi::kOpCreate;
+  } else if (header->opcode == abi::kOpInit) {
+    state_.SaveInit({static_cast<const char*>(buffer), static_cast<size_t>(n)});
+    init_unique_ = header->unique;
+    offered_flags2_ = reinterpret_cast<uint32_t*>(header + 1)[abi::kInitInFlags2];
+  }
+  return n;
+}
+
+ssize_t DevFuseTransport::Write(iovec* iov, int count) {
+  const auto* header = static_cast<const fuse_out_header*>(iov[0].iov_base);
+  if (header->unique != 0 && header->unique == init_unique_) return WriteInitReply(iov, count);
+  return ::writev(device_.get(), iov, count);
+}
+
+// libfuse 3.14 answers INIT without what it does not know; add that. A successor's reply stays
+// here, since the kernel has had its answer: instead it is asked to send again what the dead daemon
+// had read and not answered.
+ssize_t DevFuseTransport::WriteInitReply(iovec* iov, int count) {
+  init_unique_ = 0;
+  if (count > 1 && iov[1].iov_len >= sizeof(fuse_init_out)) {
+    auto* reply = static_cast<uint32_t*>(iov[1].iov_base);
+    const uint32_t offered = offered_flags2_;
+    passthrough_ = options_.passthrough && (offered & abi::kPassthrough2) != 0;
+    resend_ = (offered & abi::kHasResend2) != 0;
+    reply[abi::kInitOutFlags] |= abi::kInitExt | abi::kHandleKillprivV2;
+    reply[abi::kInitOutFlags] &= ~abi::kWritebackCache;  // excluded by passthrough
+    reply[abi::kInitOutFlags2] |= offered & (abi::kHasResend2 | abi::kDirectIoAllowMmap2);
+    if (passthrough_) {
+      reply[abi::kInitOutFlags2] |= abi::kPassthrough2;
+      reply[abi::kInitOutMaxStackDepth] = 1;
+    }
+  }
+  if (!succeeding_) return ::writev(device_.get(), iov, count);
+  ssize_t total = 0;
+  for (int i = 0; i < count; ++i) total += static_cast<ssize_t>(iov[i].iov_len);
+  if (auto sent = Notify(abi::kNotifyResend); !sent)
+    log::error("asking the kernel to send requests again: {}; what was in flight may hang",
+               sent.error().message());
+  return total;
+}
+
+Status DevFuseTransport::Notify(uint32_t code) {
+  fuse_out_header header{};
+  header.len = sizeof header;
+  header.error = static_cast<int32_t>(code);
+  if (::write(device_.get(), &header, sizeof header) < 0)
+    return FailErrno(errno, "FUSE notification");
+  return {};
+}
+
+Status DevFuseTransport::ExpireAllNames() {
+  auto sent = Notify(abi::kNotifyIncEpoch);
+  if (!sent && sent.error() == Code::kInvalid) return Fail(Code::kNotSupported);
+  return sent;
+}
+
+Status DevFuseTransport::Serve(const std::function<void()>& ready) {
+  // INIT is answered by one thread before the others read.
+  fuse_buf buffer{};
+  int received;
+  do {
+    received = fuse_session_receive_buf(session_, &buffer);
+  } while (received == -EINTR);
+  if (received > 0) fuse_session_process_buf(session_, &buffer);
+  std::free(buffer.mem);
+  if (received <= 0)
+    return received == 0 || received == -ENODEV ? Status{} : FailErrno(-received, "/dev/fuse");
+
+  std::vector<std::thread> threads;
+  for (int i = 1; i < options_.threads; ++i) threads.emplace_back([this] { ServeLoop(); });
+  ready();  // with others serving: it may look at the mount
+  ServeLoop();
+  for (auto& thread : threads) thread.join();
+  if (const int error = error_; error != 0) return FailErrno(error, "/dev/fuse");
+  return {};
+}
+
+void DevFuseTransport::ServeLoop() {
+  fuse_buf buffer{};
+  while (!fuse_session_exited(session_)) {
+    const int received = fuse_session_receive_buf(session_, &buffer);
+    if (received == -EINTR || received == -EAGAIN) continue;
+    if (received == 0 || received == -ENODEV) break;  // unmounted
+    if (received < 0) {
+      error_ = -received;
+      break;
+    }
+    fuse_session_process_buf(session_, &buffer);
+  }
+  fuse_session_exit(session_);
+  std::free(buffer.mem);
+}
+
+Capabilities DevFuseTransport::capabilities() const { return {passthrough_, resend_}; }
+
+Result<int32_t> DevFuseTransport::OpenBacking(int fd) {
+  abi::BackingMap map{fd, 0, 0};
+  const int id = ::ioctl(device_.get(), abi::kBackingOpen, &map);
+  if (id <= 0) return FailErrno(errno, "registering a backing file");
+  return id;
+}
+
+void DevFuseTransport::CloseBacking(int32_t id) {
+  uint32_t backing = static_cast<uint32_t>(id);
+  if (::ioctl(device_.get(), abi::kBackingClose, &backing) != 0)
+    log::warn("closing backing {}: {}", id, std::strerror(errno));
+}
+
+}  // namespace pxfs::fs

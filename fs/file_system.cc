@@ -1,0 +1,172 @@
+#include "fs/file_system.h"
+
+#include <algorithm>
+
+#include "base/logging.h"
+#include "fs/errno.h"
+
+namespace pxfs::fs {
+
+FileSystem::FileSystem(meta::MetadataService& metadata, const volumes::VolumeSet& volumes,
+                       Transport& transport, ConnectionState& state, SessionId session,
+                       FileSystemOptions options)
+    : metadata_(metadata),
+      volumes_(volumes),
+      session_(session),
+      options_(std::move(options)),
+      open_files_({&metadata, &volumes, &transport, session}, state) {}
+
+meta::CallContext FileSystem::ContextOf(fuse_req_t request) const {
+  const fuse_ctx* caller = fuse_req_ctx(request);
+  meta::CallContext ctx;
+  ctx.session = session_;
+  ctx.request = Transport::CurrentRequest();
+  ctx.uid = caller->uid;
+  ctx.gid = caller->gid;
+  return ctx;
+}
+
+void FileSystem::OverlayObject(meta::Attr& attr, const struct stat& object, bool content) const {
+  attr.atime = volumes::ToTimestamp(object.st_atim);
+  if (!content) return;
+  const auto mtime = volumes::ToTimestamp(object.st_mtim);
+  const auto size = static_cast<uint64_t>(object.st_size);
+  if (mtime != attr.mtime || size != attr.size_bytes)
+    attr.ctime = std::max(attr.ctime, volumes::ToTimestamp(object.st_ctim));
+  attr.mtime = mtime;
+  attr.size_bytes = size;
+  attr.blocks = static_cast<uint64_t>(object.st_blocks);
+}
+
+FileSystem::ShownAttr FileSystem::Show(const meta::Attr& stored) {
+  meta::Attr attr = stored;
+  double timeout = options_.attr_timeout_seconds;
+  if (attr.is_regular()) {
+    auto file = open_files_.Find(attr.inode);
+    const bool writing = attr.open_for_write || (file && (*file)->writers() > 0);
+    if (file && (*file)->record->object_generation != 0 && (*file)->volume) {
+      if (auto object = open_files_.Stat(**file)) OverlayObject(attr, *object, writing);
+    } else if (writing) {
+      file.reset();
+      // Another session writes it.
+      if (auto location = metadata_.Locate({.session = session_}, attr.inode)) {
+        for (const auto& replica : location->replicas) {
+          auto volume = replica.primary ? volumes_.Find(replica.volume) : nullptr;
+          if (!volume) continue;
+          if (auto object = volume->StatObject({attr.inode, replica.object_generation}))
+            OverlayObject(attr, *object, true);
+        }
+      }
+    }
+    if (writing) timeout = 0;
+  }
+  ShownAttr shown{};
+  struct stat& st = shown.st;
+  st.st_ino = attr.inode.value;
+  st.st_mode = attr.mode;
+  st.st_nlink = attr.nlink;
+  st.st_uid = attr.uid;
+  st.st_gid = attr.gid;
+  st.st_rdev = attr.rdev;
+  st.st_size = static_cast<off_t>(attr.size_bytes);
+  st.st_blocks = static_cast<blkcnt_t>(attr.blocks);
+  st.st_blksize = 4096;
+  st.st_atim = volumes::ToTimespec(attr.atime);
+  st.st_mtim = volumes::ToTimespec(attr.mtime);
+  st.st_ctim = volumes::ToTimespec(attr.ctime);
+  shown.timeout_seconds = timeout;
+  return shown;
+}
+
+fuse_entry_param FileSystem::EntryOf(const meta::Attr& attr) {
+  const ShownAttr shown = Show(attr);
+  fuse_entry_param entry{};
+  entry.ino = NodeOf(attr.inode);
+  entry.attr = shown.st;
+  entry.attr_timeout = shown.timeout_seconds;
+  entry.entry_timeout = options_.entry_timeout_seconds;
+  return entry;
+}
+
+void FileSystem::CountOpen(const OpenTable::Opened& opened) {
+  if (opened.backing_id > 0 && !opened.direct_io) {
+    ++counters_.passthrough_opens;
+    counters_.passthrough_bytes_offered += opened.size_bytes;
+  } else {
+    ++counters_.daemon_opens;
+  }
+}
+
+void FileSystem::AddOrphan(InodeId inode) {
+  std::lock_guard lock(orphans_mutex_);
+  orphans_.insert(inode);
+  orphan_count_ = orphans_.size();
+}
+
+void FileSystem::RemoveOrphan(InodeId inode) {
+  if (orphan_count_ == 0) return;
+  std::lock_guard lock(orphans_mutex_);
+  orphans_.erase(inode);
+  orphan_count_ = orphans_.size();
+}
+
+void FileSystem::Forgotten(InodeId inode) {
+  if (!all_may_be_orphans_) {
+    if (orphan_count_ == 0) return;
+    std::lock_guard lock(orphans_mutex_);
+    if (orphans_.erase(inode) == 0) return;
+    orphan_count_ = orphans_.size();
+  }
+  open_files_.DropIdle(inode);
+  if (auto status = metadata_.Forget(session_, {&inode, 1}); !status)
+    log::warn("inode {}: giving up an orphan: {}", inode.value, status.error().message());
+}
+
+void FileSystem::UpdateObjects(const meta::CallContext& ctx, const meta::Attr& attr, bool owner,
+                               bool times) {
+  if (!attr.is_regular()) return;
+  auto location = metadata_.Locate(ctx, attr.inode);
+  if (!location) return;  // removed meanwhile
+  for (const auto& replica : location->replicas) {
+    auto volume = volumes_.Find(replica.volume);
+    if (!volume)
+      continue;  // corrected when the volume is back, before its objects are used for views
+    const volumes::ObjectName name{attr.inode, replica.object_generation};
+    Status status;
+    if (owner) status = volume->SetOwner(name, {attr.uid, attr.gid, attr.mode & 07777});
+    if (status && times) status = volume->SetTimes(name, attr.atime, attr.mtime);
+    if (!status && !(status.error() == Code::kNotFound && !replica.materialized))
+      log::warn("inode {} on volume {}: {}", attr.inode.value, volume->name(),
+                status.error().message());
+  }
+}
+
+void FileSystem::ClearSuid(const meta::CallContext& ctx, InodeId inode) {
+  if (ctx.uid == 0) return;
+  auto attr = metadata_.GetAttr(ctx, inode);
+  if (!attr || (attr->mode & (S_ISUID | S_ISGID)) == 0) return;
+  meta::AttrChange change;
+  change.clear_suid = true;
+  if (auto changed = metadata_.SetAttr(ctx, inode, change)) {
+    UpdateObjects(ctx, *changed, true, false);
+  } else {
+    log::warn("inode {}: clearing setuid: {}", inode.value, changed.error().message());
+  }
+}
+
+void ReplyError(fuse_req_t request, const Error& error, const char* operation, InodeId inode) {
+  switch (error.code()) {
+    case Code::kIo:
+    case Code::kCorruption:
+    case Code::kUnavailable:
+    case Code::kNoSpace:
+    case Code::kConflict:
+      log::error("{} of inode {}: {}", operation, inode.value, error.message());
+      break;
+    default:
+      break;
+  }
+  fuse_reply_err(request, ToErrno(error.code()));
+}
+
+}  // namespace pxfs::fs

@@ -1,0 +1,114 @@
+// FileSystem: what the operations (fs/ops/) share: the metadata service, the volumes, the open
+// files, the timeouts, and the translation between the kernel's view (nodeids, struct stat, errno)
+// and pxfs's own.
+//
+// Nothing essential lives only here: nodeid = inode number, and file handles carry nothing, so that
+// a daemon can be succeeded. Thread-safe.
+#pragma once
+
+#include <fuse3/fuse_lowlevel.h>
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "fs/open_table.h"
+#include "fs/transport.h"
+#include "meta/service.h"
+#include "volumes/volume.h"
+
+namespace pxfs::fs {
+
+struct FileSystemOptions {
+  double attr_timeout_seconds = 3600;
+  double entry_timeout_seconds = 3600;
+  double negative_timeout_seconds = 3600;
+  InodeId root = kRootInode;      // what is mounted: the cluster's root, or subdir=
+  std::string cluster_directory;  // for user.pxfs.cluster
+};
+
+// What went which way, since the mount began. Passthrough hides the bytes that are really read and
+// written, so it is the size of a file at its opening that counts as offered.
+struct RouteCounters {
+  std::atomic<uint64_t> passthrough_opens{0}, passthrough_bytes_offered{0};
+  std::atomic<uint64_t> daemon_opens{0}, daemon_bytes_read{0}, daemon_bytes_written{0};
+  std::atomic<uint64_t> requests{0};
+};
+
+class FileSystem {
+ public:
+  FileSystem(meta::MetadataService& metadata, const volumes::VolumeSet& volumes,
+             Transport& transport, ConnectionState& state, SessionId session,
+             FileSystemOptions options);
+
+  static FileSystem& Of(fuse_req_t request) {
+    return *static_cast<SessionData*>(fuse_req_userdata(request))->file_system;
+  }
+
+  meta::MetadataService& metadata() { return metadata_; }
+  const volumes::VolumeSet& volumes() const { return volumes_; }
+  OpenTable& open_files() { return open_files_; }
+  const FileSystemOptions& options() const { return options_; }
+  RouteCounters& counters() { return counters_; }
+  void CountOpen(const OpenTable::Opened& opened);
+  SessionId session() const { return session_; }
+
+  // The caller of a request. The kernel has checked permissions (default_permissions).
+  meta::CallContext ContextOf(fuse_req_t request) const;
+
+  InodeId InodeOf(fuse_ino_t node) const {
+    return node == FUSE_ROOT_ID ? options_.root : InodeId(node);
+  }
+  fuse_ino_t NodeOf(InodeId inode) const {
+    return inode == options_.root ? FUSE_ROOT_ID : inode.value;
+  }
+
+  // An inode's attributes as the kernel shall see them; while a file is open, size and times come
+  // from its object.
+  struct ShownAttr {
+    struct stat st;
+    double timeout_seconds;  // how long the kernel may believe them
+  };
+  ShownAttr Show(const meta::Attr& attr);
+  fuse_entry_param EntryOf(const meta::Attr& attr);
+
+  // An inode lost its last name by a request of this mount, or by another session's: it is kept
+  // until the kernel forgets it. A new name (linkat of a nameless file) ends that.
+  void AddOrphan(InodeId inode);
+  void RemoveOrphan(InodeId inode);
+  // The kernel has dropped the inode.
+  void Forgotten(InodeId inode);
+  // Also after a succession: what the dead daemon knew of orphans is lost, so every inode that is
+  // forgotten may be one.
+  void TreatAllAsOrphans() { all_may_be_orphans_ = true; }
+
+  // Owner, mode and times of an inode's objects follow the inode (the fast path shows and enforces
+  // them).
+  void UpdateObjects(const meta::CallContext& ctx, const meta::Attr& attr, bool owner, bool times);
+  // Writing by others than root clears setuid and setgid.
+  void ClearSuid(const meta::CallContext& ctx, InodeId inode);
+
+ private:
+  void OverlayObject(meta::Attr& attr, const struct stat& object, bool content) const;
+
+  meta::MetadataService& metadata_;
+  const volumes::VolumeSet& volumes_;
+  const SessionId session_;
+  const FileSystemOptions options_;
+  OpenTable open_files_;
+  RouteCounters counters_;
+
+  std::mutex orphans_mutex_;
+  std::unordered_set<InodeId> orphans_;  // guarded by orphans_mutex_
+  std::atomic<size_t> orphan_count_{0};  // its size, to spare the lock
+  std::atomic<bool> all_may_be_orphans_{false};
+};
+
+// Replies with the error's errno. What a healthy file system does not answer (I/O, corruption,
+// unavailable) is logged.
+void ReplyError(fuse_req_t request, const Error& error, const char* operation, InodeId inode);
+
+}  // namespace pxfs::fs

@@ -1,0 +1,415 @@
+#include "fs/open_table.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "base/logging.h"
+
+namespace pxfs::fs {
+namespace {
+
+// The replica that an open uses: the primary for writing, else the first one on a volume that is
+// here.
+const meta::Replica* Choose(const meta::Location& location, const volumes::VolumeSet& volumes,
+                            bool writable) {
+  for (const auto& replica : location.replicas) {
+    if (replica.state != meta::ReplicaState::kCurrent || (writable && !replica.primary)) continue;
+    if (volumes.Find(replica.volume)) return &replica;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+OpenTable::OpenTable(const Environment& environment, ConnectionState& state)
+    : env_(environment), state_(state) {
+  // Records of an earlier daemon. They are dense from the start, apart from those given back.
+  const auto records = state_.open_records();
+  for (uint32_t i = 0; i < records.size() && next_record_ == i; ++i) {
+    auto& record = records[i];
+    if (record.inode == 0 && record.object_generation == 0) break;
+    next_record_ = i + 1;
+    if (record.inode == 0) {
+      free_records_.push_back(i);
+      continue;
+    }
+    const InodeId inode(record.inode);
+    auto file = std::make_shared<OpenFile>(inode, &record);
+    file->volume = env_.volumes->Find(VolumeId(record.volume));
+    ShardOf(inode).files.emplace(inode, file);
+    if (file->opens() == 0) GoIdle(std::move(file));
+  }
+  LearnCountedRequests();
+  idle_thread_ = std::thread([this] { IdleLoop(); });
+}
+
+OpenTable::~OpenTable() {
+  {
+    std::lock_guard lock(idle_mutex_);
+    stopping_ = true;
+  }
+  idle_changed_.notify_all();
+  idle_thread_.join();
+}
+
+void OpenTable::LearnCountedRequests() {
+  for (CountChange& change : state_.count_changes()) {
+    const uint64_t request = change.request.exchange(0);
+    if (request == 0 || change.record >= state_.open_records().size()) continue;
+    const bool counted =
+        change.done != 0 || state_.open_records()[change.record].counts == change.after;
+    if (counted) counted_requests_.insert(request);
+  }
+  counted_left_ = counted_requests_.size();
+}
+
+bool OpenTable::AlreadyCounted(const meta::CallContext& ctx) {
+  if (counted_left_ == 0 || ctx.request == 0) return false;
+  std::lock_guard lock(counted_mutex_);
+  const bool found = counted_requests_.erase(ctx.request) != 0;
+  counted_left_ = counted_requests_.size();
+  return found;
+}
+
+void OpenTable::SetCounts(const meta::CallContext& ctx, OpenFile& file, OpenCounts after) {
+  static std::atomic<size_t> threads{0};
+  thread_local const size_t thread = threads++ % ConnectionState::kMaxThreads;
+  CountChange& change = state_.count_changes()[thread];
+  change.request = 0;
+  change.record = static_cast<uint64_t>(file.record - state_.open_records().data());
+  change.after = after.Pack();
+  change.done = 0;
+  change.request = ctx.request;
+  file.record->counts = after.Pack();
+  change.done = 1;
+}
+
+OpenRecord* OpenTable::TakeRecord(InodeId inode) {
+  std::lock_guard lock(free_mutex_);
+  uint32_t index;
+  if (!free_records_.empty()) {
+    index = free_records_.back();
+    free_records_.pop_back();
+  } else if (next_record_ < state_.open_records().size()) {
+    index = next_record_++;
+  } else {
+    return nullptr;
+  }
+  OpenRecord& record = state_.open_records()[index];
+  record.volume = 0;
+  record.object_generation = 1;  // marks the record as used once, see the constructor
+  record.backing_id = 0;
+  record.backing_writable = 0;
+  record.counts = 0;
+  record.inode.store(inode.value, std::memory_order_release);
+  return &record;
+}
+
+Result<OpenFileRef> OpenTable::FindOrAdd(InodeId inode) {
+  Shard& shard = ShardOf(inode);
+  for (;;) {
+    std::shared_ptr<OpenFile> file;
+    {
+      std::lock_guard lock(shard.mutex);
+      auto& slot = shard.files[inode];
+      if (!slot) {
+        OpenRecord* record = TakeRecord(inode);
+        if (!record) {
+          shard.files.erase(inode);
+          return Fail(
+              Code::kTooManyOpen,
+              "more than " + std::to_string(ConnectionState::kMaxOpenInodes) + " open inodes");
+        }
+        slot = std::make_shared<OpenFile>(inode, record);
+      }
+      file = slot;
+    }
+    std::unique_lock lock(file->mutex);
+    if (!file->dead) return OpenFileRef(std::move(file), std::move(lock));
+  }
+}
+
+std::optional<OpenFileRef> OpenTable::Find(InodeId inode) {
+  Shard& shard = ShardOf(inode);
+  std::shared_ptr<OpenFile> file;
+  {
+    std::lock_guard lock(shard.mutex);
+    auto it = shard.files.find(inode);
+    if (it == shard.files.end()) return std::nullopt;
+    file = it->second;
+  }
+  std::unique_lock lock(file->mutex);
+  if (file->dead) return std::nullopt;
+  return OpenFileRef(std::move(file), std::move(lock));
+}
+
+void OpenTable::Unbind(OpenFile& file) {
+  if (file.record->backing_id > 0)
+    env_.transport->CloseBacking(std::exchange(file.record->backing_id, 0));
+  file.fd.reset();
+}
+
+// Passthrough reads move the object's atime, unseen: carry it over when the file is let go.
+void OpenTable::LearnAtime(OpenFile& file) {
+  if (file.atime == meta::Timestamp{}) return;  // never bound here
+  auto st = Stat(file);
+  if (!st || volumes::ToTimestamp(st->st_atim) <= file.atime) return;
+  meta::AttrChange change;
+  change.atime = volumes::ToTimestamp(st->st_atim);
+  change.atime_only = true;
+  auto stored = env_.metadata->SetAttr({.session = env_.session}, file.inode, change);
+  if (!stored && stored.error() != Code::kNotFound)
+    log::warn("inode {}: storing its access time: {}", file.inode.value, stored.error().message());
+}
+
+void OpenTable::Remove(OpenFile& file) {
+  LearnAtime(file);
+  Unbind(file);
+  file.dead = true;
+  file.record->inode.store(0, std::memory_order_release);
+  const auto index = static_cast<uint32_t>(file.record - state_.open_records().data());
+  Shard& shard = ShardOf(file.inode);
+  {
+    std::lock_guard lock(shard.mutex);
+    shard.files.erase(file.inode);
+  }
+  std::lock_guard lock(free_mutex_);
+  free_records_.push_back(index);
+}
+
+// Opens the object that `location` names and makes it the backing of the inode, where passthrough
+// is possible.
+Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, bool writable) {
+  const meta::Replica* replica = Choose(location, *env_.volumes, writable);
+  if (!replica) {
+    if (location.replicas.empty()) return Fail(Code::kCorruption, "inode has no replica");
+    auto volume = env_.volumes->Require(location.replicas.front().volume);
+    return volume ? Fail(Code::kUnavailable, "no current replica") : Fail(volume.error());
+  }
+  file.volume = env_.volumes->Find(replica->volume);
+  if (!file.volume) return Fail(Code::kUnavailable, "the volume went offline");
+  file.record->volume = replica->volume.value;
+  file.record->object_generation = replica->object_generation;
+  file.executable = (location.attr.mode & 0111) != 0;
+  file.atime = location.attr.atime;
+  file.mtime = location.attr.mtime;
+  file.size_bytes = location.attr.size_bytes;
+
+  const volumes::ObjectOwner owner{location.attr.uid, location.attr.gid,
+                                   location.attr.mode & 07777};
+  const int create = replica->materialized ? 0 : O_CREAT;
+  // Prefer a descriptor that can serve later writers too; see 3 in the header for executables.
+  const bool try_writable = writable || !file.executable;
+  Result<UniqueFd> fd = try_writable ? file.volume->OpenObject(file.object(), O_RDWR | create,
+                                                               create ? &owner : nullptr)
+                                     : Fail(Code::kReadOnly);
+  bool fd_writable = fd.has_value();
+  if (!fd && !writable &&
+      (!try_writable || fd.error() == Code::kReadOnly || fd.error() == Code::kTextBusy)) {
+    fd = file.volume->OpenObject(file.object(), O_RDONLY | create, create ? &owner : nullptr);
+  }
+  if (!fd)
+    return Fail(fd.error().code() == Code::kNotFound ? Error(Code::kIo, "object is missing")
+                                                     : fd.error());
+  Register(file, std::move(*fd), fd_writable);
+  return {};
+}
+
+void OpenTable::Register(OpenFile& file, UniqueFd fd, bool writable) {
+  if (env_.transport->capabilities().passthrough) {
+    if (auto id = env_.transport->OpenBacking(fd.get())) {
+      file.record->backing_writable = writable;
+      file.record->backing_id = *id;
+      return;  // the kernel holds the file now
+    } else {
+      log::warn("inode {}: {}; serving it without passthrough", file.inode.value,
+                id.error().message());
+    }
+  }
+  file.fd = std::make_shared<UniqueFd>(std::move(fd));
+  file.fd_writable = writable;
+}
+
+Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId inode, Mode mode,
+                                          bool prefer_daemon, const meta::Location* created) {
+  PXFS_ASSIGN(OpenFileRef file, FindOrAdd(inode));
+  const bool write = mode == Mode::kWrite;
+  auto give_up = [&](Error error) {
+    if (file->opens() == 0 && file->idle_ticket == 0) Remove(*file);
+    return Fail(std::move(error));
+  };
+  const bool bound = file->record->backing_id > 0 || file->opens() > 0;
+  if (write && file->writers() == 0) {
+    Result<meta::Location> granted =
+        created ? Result<meta::Location>(*created) : env_.metadata->OpenForWrite(ctx, inode);
+    if (!granted) return give_up(granted.error());
+    file->mtime = granted->attr.mtime;
+    file->size_bytes = granted->attr.size_bytes;
+    const meta::Replica* primary = Choose(*granted, *env_.volumes, true);
+    const bool same_object = bound && primary && file->record->volume == primary->volume.value &&
+                             file->record->object_generation == primary->object_generation;
+    // Nobody uses an idle backing that does not serve this writer: exchange it.
+    if (!same_object || (file->opens() == 0 && !file->record->backing_writable)) {
+      if (file->opens() == 0) Unbind(*file);
+      if (auto opened = BindObject(*file, *granted, true); !opened) {
+        meta::ContentState unchanged{granted->attr.size_bytes, granted->attr.blocks,
+                                     granted->attr.atime,      granted->attr.mtime,
+                                     granted->attr.ctime,      std::nullopt};
+        if (auto closed = env_.metadata->CloseWrite(ctx, inode, unchanged); !closed)
+          log::error("inode {}: giving back the write grant: {}", inode.value,
+                     closed.error().message());
+        return give_up(opened.error());
+      }
+    }
+  } else if (!bound) {
+    auto location = env_.metadata->Locate(ctx, inode);
+    if (!location) return give_up(location.error());
+    if (!location->attr.is_regular()) return give_up(Error(Code::kInvalid, "not a regular file"));
+    if (auto opened = BindObject(*file, *location, false); !opened) return give_up(opened.error());
+  }
+  Opened opened;
+  opened.backing_id = file->record->backing_id;
+  // A backing that was opened for reading cannot take writes, and cannot be exchanged while it is
+  // in use.
+  opened.direct_io =
+      opened.backing_id > 0 && ((write && !file->record->backing_writable) || prefer_daemon);
+  opened.size_bytes = file->size_bytes;
+  if (!AlreadyCounted(ctx)) {
+    OpenCounts counts = file->counts();
+    ++counts.opens;
+    if (write) ++counts.writers;
+    SetCounts(ctx, *file, counts);
+  }
+  file->idle_ticket = 0;
+  return opened;
+}
+
+Result<std::shared_ptr<UniqueFd>> OpenTable::Descriptor(InodeId inode, bool writable) {
+  auto file = Find(inode);
+  if (!file || (*file)->opens() == 0) return Fail(Code::kStale);
+  OpenFile& f = **file;
+  if (!f.fd || (writable && !f.fd_writable)) {
+    if (!f.volume) {
+      PXFS_ASSIGN(f.volume, env_.volumes->Require(VolumeId(f.record->volume)));
+    }
+    PXFS_ASSIGN(UniqueFd fd, f.volume->OpenObject(f.object(), writable ? O_RDWR : O_RDONLY));
+    f.fd = std::make_shared<UniqueFd>(std::move(fd));
+    f.fd_writable = writable;
+  }
+  return f.fd;
+}
+
+Result<struct stat> OpenTable::Stat(OpenFile& file) {
+  if (file.fd) {
+    struct stat st;
+    if (::fstat(file.fd->get(), &st) != 0) return FailErrno(errno, "fstat of an object");
+    return st;
+  }
+  if (!file.volume) {
+    PXFS_ASSIGN(file.volume, env_.volumes->Require(VolumeId(file.record->volume)));
+  }
+  return file.volume->StatObject(file.object());
+}
+
+// The last writer is gone: what the object holds now is the content.
+Status OpenTable::EndWriting(const meta::CallContext& ctx, OpenFile& file) {
+  PXFS_ASSIGN(const struct stat st, Stat(file));
+  meta::ContentState content = volumes::ContentOf(st);
+  // The object's ctime also moves for reasons that are no change of the file (views link it).
+  const bool written = content.mtime != file.mtime || content.size_bytes != file.size_bytes;
+  if (!written) content.ctime = {};
+  PXFS_TRY(env_.metadata->CloseWrite(ctx, file.inode, content));
+  file.atime = content.atime;
+  file.mtime = content.mtime;
+  file.size_bytes = content.size_bytes;
+  return {};
+}
+
+Status OpenTable::MakeReader(const meta::CallContext& ctx, InodeId inode) {
+  auto file = Find(inode);
+  if (!file || (*file)->writers() == 0) return Fail(Code::kStale);
+  Status status;
+  if ((*file)->writers() == 1) status = EndWriting(ctx, **file);
+  OpenCounts counts = (*file)->counts();
+  --counts.writers;
+  (*file)->record->counts = counts.Pack();  // one request with the open, so nothing to remember
+  return status;
+}
+
+Status OpenTable::Release(const meta::CallContext& ctx, InodeId inode, Mode mode) {
+  auto found = Find(inode);
+  if (!found) return Fail(Code::kStale, "release of a file that is not open");
+  OpenFileRef file = std::move(*found);
+  if (AlreadyCounted(ctx)) return {};
+  Status status;
+  OpenCounts counts = file->counts();
+  if (mode == Mode::kWrite && counts.writers == 1) status = EndWriting(ctx, *file);
+  if (mode == Mode::kWrite && counts.writers > 0) --counts.writers;
+  if (counts.opens > 0) --counts.opens;
+  SetCounts(ctx, *file, counts);
+  if (counts.opens > 0) return status;
+  file->fd.reset();
+  if (file->executable || file->record->backing_id == 0) {
+    Remove(*file);
+    return status;
+  }
+  Shard& shard = ShardOf(inode);
+  std::shared_ptr<OpenFile> shared;
+  {
+    std::lock_guard lock(shard.mutex);
+    shared = shard.files.at(inode);
+  }
+  GoIdle(std::move(shared));
+  return status;
+}
+
+void OpenTable::GoIdle(std::shared_ptr<OpenFile> file) {
+  bool wake;
+  {
+    std::lock_guard lock(idle_mutex_);
+    file->idle_ticket = next_ticket_++;
+    wake = idle_.empty() || idle_.size() >= kIdleBackings;
+    idle_.push_back({file, file->idle_ticket, std::chrono::steady_clock::now()});
+  }
+  if (wake) idle_changed_.notify_one();
+}
+
+void OpenTable::IdleLoop() {
+  std::unique_lock lock(idle_mutex_);
+  while (!stopping_) {
+    if (idle_.empty()) {
+      idle_changed_.wait(lock);
+      continue;
+    }
+    const auto expiry = idle_.front().since + kIdleTime;
+    if (idle_.size() <= kIdleBackings && std::chrono::steady_clock::now() < expiry) {
+      idle_changed_.wait_until(lock, expiry);
+      continue;
+    }
+    const Idle oldest = std::move(idle_.front());
+    idle_.pop_front();
+    lock.unlock();
+    {
+      std::lock_guard file_lock(oldest.file->mutex);
+      if (!oldest.file->dead && oldest.file->idle_ticket == oldest.ticket) Remove(*oldest.file);
+    }
+    lock.lock();
+  }
+}
+
+void OpenTable::DropIdle(InodeId inode) {
+  auto file = Find(inode);
+  if (file && (*file)->opens() == 0) Remove(**file);
+}
+
+size_t OpenTable::open_inodes() const {
+  size_t count = 0;
+  for (const auto& shard : shards_) {
+    std::lock_guard lock(shard.mutex);
+    count += shard.files.size();
+  }
+  return count;
+}
+
+}  // namespace pxfs::fs

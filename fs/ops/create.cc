@@ -1,0 +1,97 @@
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "base/logging.h"
+#include "fs/file_system.h"
+#include "fs/open_reply.h"
+#include "fs/ops.h"
+
+namespace pxfs::fs::ops {
+namespace {
+
+// fuse_entry_out followed by fuse_open_out, as fuse_reply_create sends them.
+struct CreateOut {
+  fuse_entry_out entry;
+  abi::OpenOut open;
+};
+static_assert(sizeof(CreateOut) == sizeof(fuse_entry_out) + sizeof(fuse_open_out));
+
+void SetTimeout(double seconds, uint64_t* whole, uint32_t* nanoseconds) {
+  *whole = static_cast<uint64_t>(seconds);
+  *nanoseconds = static_cast<uint32_t>((seconds - static_cast<double>(*whole)) * 1e9);
+}
+
+fuse_entry_out EntryOut(const fuse_entry_param& entry) {
+  fuse_entry_out out{};
+  out.nodeid = entry.ino;
+  SetTimeout(entry.entry_timeout, &out.entry_valid, &out.entry_valid_nsec);
+  SetTimeout(entry.attr_timeout, &out.attr_valid, &out.attr_valid_nsec);
+  const struct stat& st = entry.attr;
+  out.attr.ino = st.st_ino;
+  out.attr.size = static_cast<uint64_t>(st.st_size);
+  out.attr.blocks = static_cast<uint64_t>(st.st_blocks);
+  out.attr.atime = static_cast<uint64_t>(st.st_atim.tv_sec);
+  out.attr.mtime = static_cast<uint64_t>(st.st_mtim.tv_sec);
+  out.attr.ctime = static_cast<uint64_t>(st.st_ctim.tv_sec);
+  out.attr.atimensec = static_cast<uint32_t>(st.st_atim.tv_nsec);
+  out.attr.mtimensec = static_cast<uint32_t>(st.st_mtim.tv_nsec);
+  out.attr.ctimensec = static_cast<uint32_t>(st.st_ctim.tv_nsec);
+  out.attr.mode = st.st_mode;
+  out.attr.nlink = static_cast<uint32_t>(st.st_nlink);
+  out.attr.uid = st.st_uid;
+  out.attr.gid = st.st_gid;
+  out.attr.rdev = static_cast<uint32_t>(st.st_rdev);
+  out.attr.blksize = static_cast<uint32_t>(st.st_blksize);
+  return out;
+}
+
+}  // namespace
+
+void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
+            fuse_file_info* file) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  const InodeId directory = fs.InodeOf(parent);
+  const auto ctx = fs.ContextOf(request);
+  // "/" is the kernel's name in a request for a file without a name (O_TMPFILE), see
+  // DevFuseTransport::Read.
+  const bool nameless = std::strcmp(name, "/") == 0;
+  meta::NewNode node;
+  node.mode = (mode & 07777) | S_IFREG;
+  node.umask = fuse_req_ctx(request)->umask;
+  auto created = fs.metadata().Create(ctx, directory,
+                                      nameless ? std::string_view() : std::string_view(name), node);
+  if (!created) return ReplyError(request, created.error(), "create", directory);
+  const InodeId inode = created->attr.inode;
+  if (nameless) fs.AddOrphan(inode);
+  // The kernel creates with O_EXCL semantics: whoever opens a name that came into being meanwhile
+  // asks again.
+  auto opened = fs.open_files().Open(ctx, inode, OpenTable::Mode::kWrite, false, &*created);
+  if (!opened) {
+    // The file exists, empty, and is not open: take it back.
+    if (!nameless) {
+      auto removed = fs.metadata().Unlink(ctx, directory, name);
+      if (removed && removed->orphaned) fs.AddOrphan(inode);
+    }
+    fs.Forgotten(inode);
+    return ReplyError(request, opened.error(), "create", directory);
+  }
+  fs.CountOpen(*opened);
+  CreateOut reply{EntryOut(fs.EntryOf(created->attr)), OpenReplyOf(*opened)};
+  // O_CREAT | O_RDONLY: the release will be a reader's.
+  if ((file->flags & O_ACCMODE) == O_RDONLY) {
+    if (auto done = fs.open_files().MakeReader(ctx, inode); !done)
+      log::error("create of inode {}: {}", inode.value, done.error().message());
+  }
+  if (fuse_reply_buf(request, reinterpret_cast<const char*>(&reply), sizeof reply) == -ENOENT) {
+    const auto open_mode =
+        (file->flags & O_ACCMODE) == O_RDONLY ? OpenTable::Mode::kRead : OpenTable::Mode::kWrite;
+    if (auto released = fs.open_files().Release(ctx, inode, open_mode); !released)
+      log::error("release of inode {}: {}", inode.value, released.error().message());
+    if (nameless) fs.Forgotten(inode);
+  }
+}
+
+}  // namespace pxfs::fs::ops

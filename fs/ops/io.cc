@@ -1,0 +1,67 @@
+// Data that does not go by passthrough: the kernel lacks it, or this open cannot use it.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "fs/file_system.h"
+#include "fs/ops.h"
+
+namespace pxfs::fs::ops {
+namespace {
+
+// One buffer a thread, as large as the largest request it has seen.
+char* ThreadBuffer(size_t size) {
+  thread_local std::unique_ptr<char[]> buffer;
+  thread_local size_t capacity = 0;
+  if (capacity < size) {
+    buffer = std::make_unique_for_overwrite<char[]>(size);
+    capacity = size;
+  }
+  return buffer.get();
+}
+
+}  // namespace
+
+void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
+          fuse_file_info*) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  const InodeId inode = fs.InodeOf(node);
+  auto fd = fs.open_files().Descriptor(inode, false);
+  if (!fd) return ReplyError(request, fd.error(), "read", inode);
+  char* buffer = ThreadBuffer(size);
+  size_t done = 0;
+  while (done < size) {  // the kernel takes a short answer for the end of the file
+    const ssize_t n =
+        ::pread((*fd)->get(), buffer + done, size - done, offset + static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ReplyError(request, ErrnoError(errno, "reading an object"), "read", inode);
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  fs.counters().daemon_bytes_read += done;
+  fuse_reply_buf(request, buffer, done);
+}
+
+void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, off_t offset,
+           fuse_file_info*) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  const InodeId inode = fs.InodeOf(node);
+  auto fd = fs.open_files().Descriptor(inode, true);
+  if (!fd) return ReplyError(request, fd.error(), "write", inode);
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t n =
+        ::pwrite((*fd)->get(), data + done, size - done, offset + static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && done > 0) break;
+    if (n < 0) return ReplyError(request, ErrnoError(errno, "writing an object"), "write", inode);
+    done += static_cast<size_t>(n);
+  }
+  fs.ClearSuid(fs.ContextOf(request), inode);
+  fs.counters().daemon_bytes_written += done;
+  fuse_reply_write(request, done);
+}
+
+}  // namespace pxfs::fs::ops

@@ -1,0 +1,13 @@
+#include "fs/file_system.h"
+#include "fs/ops.h"
+
+namespace pxfs::fs::ops {
+
+void ReadLink(fuse_req_t request, fuse_ino_t node) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  auto target = fs.metadata().ReadLink(fs.ContextOf(request), fs.InodeOf(node));
+  if (!target) return ReplyError(request, target.error(), "readlink", fs.InodeOf(node));
+  fuse_reply_readlink(request, target->c_str());
+}
+
+}  // namespace pxfs::fs::ops

@@ -1,0 +1,72 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/logging.h"
+#include "fs/file_system.h"
+#include "fs/ops.h"
+
+namespace pxfs::fs::ops {
+namespace {
+
+// Truncates the object of a file that this mount has open for writing, and tells metadata.
+Result<meta::Attr> TruncateOpen(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
+                                off_t size, meta::AttrChange change) {
+  PXFS_ASSIGN(auto fd, fs.open_files().Descriptor(inode, true));
+  if (::ftruncate(fd->get(), size) != 0) return FailErrno(errno, "truncating an object");
+  struct stat st;
+  if (::fstat(fd->get(), &st) != 0) return FailErrno(errno, "fstat of an object");
+  change.content = volumes::ContentOf(st);
+  return fs.metadata().SetAttr(ctx, inode, change);
+}
+
+// A truncation is a short time of writing.
+Result<meta::Attr> Truncate(FileSystem& fs, const meta::CallContext& ctx, InodeId inode, off_t size,
+                            const meta::AttrChange& change) {
+  auto opened = fs.open_files().Open(ctx, inode, OpenTable::Mode::kWrite, false);
+  if (!opened) return Fail(opened.error());
+  auto attr = TruncateOpen(fs, ctx, inode, size, change);
+  auto released = fs.open_files().Release(ctx, inode, OpenTable::Mode::kWrite);
+  if (attr && !released) return Fail(released.error());
+  return attr;
+}
+
+meta::AttrChange ChangeFrom(const struct stat& values, int to_set) {
+  meta::AttrChange change;
+  if (to_set & FUSE_SET_ATTR_MODE) change.mode = values.st_mode & 07777;
+  if (to_set & FUSE_SET_ATTR_UID) change.uid = values.st_uid;
+  if (to_set & FUSE_SET_ATTR_GID) change.gid = values.st_gid;
+  if (to_set & FUSE_SET_ATTR_ATIME) change.atime = volumes::ToTimestamp(values.st_atim);
+  if (to_set & FUSE_SET_ATTR_MTIME) change.mtime = volumes::ToTimestamp(values.st_mtim);
+  change.atime_now = (to_set & FUSE_SET_ATTR_ATIME_NOW) != 0;
+  change.mtime_now = (to_set & FUSE_SET_ATTR_MTIME_NOW) != 0;
+  return change;
+}
+
+}  // namespace
+
+void SetAttr(fuse_req_t request, fuse_ino_t node, struct stat* values, int to_set,
+             fuse_file_info*) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  const InodeId inode = fs.InodeOf(node);
+  const auto ctx = fs.ContextOf(request);
+  meta::AttrChange change = ChangeFrom(*values, to_set);
+  const bool owner = change.mode || change.uid || change.gid;
+  const bool truncate = (to_set & FUSE_SET_ATTR_SIZE) != 0;
+  // With HANDLE_KILLPRIV_V2 it is the file system that clears setuid and setgid: at every chown,
+  // and when somebody without privilege truncates.
+  change.clear_suid = ((change.uid || change.gid) && !change.mode) || (truncate && ctx.uid != 0);
+
+  auto attr = truncate ? Truncate(fs, ctx, inode, values->st_size, change)
+                       : fs.metadata().SetAttr(ctx, inode, change);
+  if (!attr) return ReplyError(request, attr.error(), "setattr", inode);
+  const bool times = change.atime || change.mtime || change.atime_now || change.mtime_now;
+  if (owner || times || change.clear_suid)
+    fs.UpdateObjects(ctx, *attr, owner || change.clear_suid, times);
+  if (owner && (attr->mode & 0111) != 0) fs.open_files().DropIdle(inode);
+  const auto shown = fs.Show(*attr);
+  fuse_reply_attr(request, &shown.st, shown.timeout_seconds);
+}
+
+}  // namespace pxfs::fs::ops

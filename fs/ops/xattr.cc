@@ -1,0 +1,74 @@
+#include <cerrno>
+#include <string>
+
+#include "fs/file_system.h"
+#include "fs/ops.h"
+#include "fs/virtual_xattr.h"
+
+namespace pxfs::fs::ops {
+namespace {
+
+// size 0: the caller asks for the length.
+void ReplySized(fuse_req_t request, const std::string& value, size_t size) {
+  if (size == 0) {
+    fuse_reply_xattr(request, value.size());
+  } else if (size < value.size()) {
+    fuse_reply_err(request, ERANGE);
+  } else {
+    fuse_reply_buf(request, value.data(), value.size());
+  }
+}
+
+}  // namespace
+
+void GetXattr(fuse_req_t request, fuse_ino_t node, const char* name, size_t size) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  const InodeId inode = fs.InodeOf(node);
+  const auto ctx = fs.ContextOf(request);
+  auto value = IsVirtualXattr(name) ? GetVirtualXattr(fs, ctx, inode, name)
+                                    : fs.metadata().GetXattr(ctx, inode, name);
+  if (!value) return ReplyError(request, value.error(), "getxattr", inode);
+  ReplySized(request, *value, size);
+}
+
+void SetXattr(fuse_req_t request, fuse_ino_t node, const char* name, const char* value, size_t size,
+              int flags) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  const InodeId inode = fs.InodeOf(node);
+  const auto ctx = fs.ContextOf(request);
+  const std::string_view content(value, size);
+  auto done = IsVirtualXattr(name) ? SetVirtualXattr(fs, ctx, inode, name, content)
+                                   : fs.metadata().SetXattr(ctx, inode, name, content, flags);
+  if (!done) return ReplyError(request, done.error(), "setxattr", inode);
+  // An ACL is also a change of mode.
+  if (std::string_view(name) == "system.posix_acl_access") {
+    if (auto attr = fs.metadata().GetAttr(ctx, inode)) fs.UpdateObjects(ctx, *attr, true, false);
+  }
+  fuse_reply_err(request, 0);
+}
+
+void ListXattrs(fuse_req_t request, fuse_ino_t node, size_t size) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  const InodeId inode = fs.InodeOf(node);
+  const auto ctx = fs.ContextOf(request);
+  auto names = fs.metadata().ListXattrs(ctx, inode);
+  if (!names) return ReplyError(request, names.error(), "listxattr", inode);
+  std::string list;
+  for (const auto& name : *names) {
+    // Only root sees that there are any of these.
+    if (ctx.uid == 0 || !name.starts_with("trusted.")) list.append(name).push_back('\0');
+  }
+  ReplySized(request, list, size);
+}
+
+void RemoveXattr(fuse_req_t request, fuse_ino_t node, const char* name) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  const InodeId inode = fs.InodeOf(node);
+  const auto ctx = fs.ContextOf(request);
+  auto done = IsVirtualXattr(name) ? SetVirtualXattr(fs, ctx, inode, name, "")
+                                   : fs.metadata().RemoveXattr(ctx, inode, name);
+  if (!done) return ReplyError(request, done.error(), "removexattr", inode);
+  fuse_reply_err(request, 0);
+}
+
+}  // namespace pxfs::fs::ops

@@ -1,0 +1,69 @@
+#include "jobs/client.h"
+
+#include "base/cluster_directory.h"
+#include "jobs/rpc_methods.h"
+
+namespace pxfs::jobs {
+namespace {
+
+template <typename Reply, typename Request>
+Result<Reply> Call(rpc::Client& rpc, Method method, const Request& request) {
+  PXFS_ASSIGN(const std::string bytes, rpc.Call(rpc::Service::kJobs, static_cast<uint16_t>(method),
+                                                request.SerializeAsString()));
+  Reply reply;
+  if (!reply.ParseFromString(bytes)) {
+    return Fail(Code::kCorruption, "the job service answers with something that cannot be read");
+  }
+  return reply;
+}
+
+Status Drop(const Result<proto::Empty>& reply) {
+  if (!reply) return Fail(reply.error());
+  return {};
+}
+
+}  // namespace
+
+Result<Client> Client::Connect(const std::string& cluster_directory) {
+  PXFS_ASSIGN(const ClusterIdentity identity, ReadIdentity(cluster_directory));
+  auto rpc = rpc::ConnectUnix(identity.socket_path());
+  if (!rpc && rpc.error() == Code::kUnavailable) {
+    return Fail(Code::kUnavailable, "nobody serves the cluster " + identity.directory +
+                                        ": mount it (mount -t pxfs " + identity.directory +
+                                        " MOUNTPOINT) or start pxfsd");
+  }
+  if (!rpc) return Fail(rpc.error());
+  return Client(std::move(*rpc));
+}
+
+Result<proto::SubmitReply> Client::Submit(const proto::SubmitRequest& request) {
+  return Call<proto::SubmitReply>(*rpc_, Method::kSubmit, request);
+}
+
+Result<proto::ListReply> Client::List(const proto::ListRequest& request) {
+  return Call<proto::ListReply>(*rpc_, Method::kList, request);
+}
+
+Result<proto::ShowReply> Client::Show(uint64_t id) {
+  proto::JobRequest request;
+  request.set_id(id);
+  return Call<proto::ShowReply>(*rpc_, Method::kShow, request);
+}
+
+Status Client::Cancel(const proto::CancelRequest& request) {
+  return Drop(Call<proto::Empty>(*rpc_, Method::kCancel, request));
+}
+
+Result<proto::WaitReply> Client::Wait(const proto::WaitRequest& request) {
+  return Call<proto::WaitReply>(*rpc_, Method::kWait, request);
+}
+
+Status Client::Hold(const proto::HoldRequest& request) {
+  return Drop(Call<proto::Empty>(*rpc_, Method::kHold, request));
+}
+
+Result<proto::LogReply> Client::ReadLog(const proto::LogRequest& request) {
+  return Call<proto::LogReply>(*rpc_, Method::kReadLog, request);
+}
+
+}  // namespace pxfs::jobs

@@ -1,0 +1,117 @@
+#include "meta/leveldb_engine.h"
+
+#include <leveldb/cache.h>
+#include <leveldb/db.h>
+#include <leveldb/filter_policy.h>
+#include <leveldb/write_batch.h>
+
+#include <mutex>
+#include <utility>
+
+#include "meta/striped_versions.h"
+
+namespace pxfs::meta {
+namespace {
+
+leveldb::Slice ToSlice(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view ToView(const leveldb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+tl::unexpected<Error> FailWith(const leveldb::Status& status, const std::string& directory) {
+  const std::string message = "metadata store " + directory + ": " + status.ToString();
+  if (status.IsCorruption())
+    return Fail(Code::kCorruption, message + "; keep a copy of the directory and restore a backup");
+  // LevelDB flattens errno into text; a full disk must not look like a broken one.
+  if (message.find("No space left on device") != std::string::npos)
+    return Fail(Code::kNoSpace, message);
+  return Fail(Code::kIo, message);
+}
+
+class LevelDbEngine final : public KvEngine {
+ public:
+  LevelDbEngine(std::string directory, std::unique_ptr<const leveldb::FilterPolicy> filter,
+                std::unique_ptr<leveldb::Cache> blocks, std::unique_ptr<leveldb::DB> db)
+      : directory_(std::move(directory)),
+        filter_(std::move(filter)),
+        blocks_(std::move(blocks)),
+        db_(std::move(db)) {}
+
+  uint64_t Version(std::string_view key) const override { return versions_.Of(key); }
+  bool Settled(uint64_t version) const override { return StripedVersions::Settled(version); }
+
+  Result<bool> Get(std::string_view key, std::string* value) const override {
+    const leveldb::Status status = db_->Get({}, ToSlice(key), value);
+    if (status.ok()) return true;
+    if (status.IsNotFound()) return false;
+    return FailWith(status, directory_);
+  }
+
+  Status Scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    std::unique_ptr<leveldb::Iterator> it(db_->NewIterator({}));
+    for (it->Seek(ToSlice(begin)); it->Valid() && ToView(it->key()) < end; it->Next())
+      if (!visit(ToView(it->key()), ToView(it->value()))) break;
+    if (!it->status().ok()) return FailWith(it->status(), directory_);
+    return {};
+  }
+
+  Status Commit(const std::vector<KvRead>& reads, const std::vector<KvWrite>& writes,
+                const std::function<void()>& applied) override {
+    leveldb::WriteBatch batch;
+    for (const KvWrite& write : writes) {
+      if (write.erase)
+        batch.Delete(write.key);
+      else
+        batch.Put(write.key, write.value);
+    }
+    std::lock_guard lock(commit_mutex_);
+    if (!versions_.Unchanged(reads)) return Fail(Code::kConflict);
+    versions_.Begin(writes);
+    const leveldb::Status status = db_->Write({}, &batch);
+    if (status.ok()) applied();
+    versions_.End(writes);
+    if (!status.ok()) return FailWith(status, directory_);
+    return {};
+  }
+
+  Status Sync() override {
+    // An empty batch is a record in the log like any other, and syncing it syncs all before it.
+    leveldb::WriteOptions options;
+    options.sync = true;
+    leveldb::WriteBatch nothing;
+    const leveldb::Status status = db_->Write(options, &nothing);
+    if (!status.ok()) return FailWith(status, directory_);
+    return {};
+  }
+
+ private:
+  const std::string directory_;
+  // In this order: the database uses the others to its end.
+  const std::unique_ptr<const leveldb::FilterPolicy> filter_;
+  const std::unique_ptr<leveldb::Cache> blocks_;
+  const std::unique_ptr<leveldb::DB> db_;
+  StripedVersions versions_;
+  std::mutex commit_mutex_;  // one commit at a time: validation, write and publication
+};
+
+}  // namespace
+
+Result<std::unique_ptr<KvEngine>> OpenLevelDb(const std::string& directory, bool create) {
+  std::unique_ptr<const leveldb::FilterPolicy> filter(leveldb::NewBloomFilterPolicy(10));
+  std::unique_ptr<leveldb::Cache> blocks(leveldb::NewLRUCache(64 << 20));
+  leveldb::Options options;
+  options.create_if_missing = create;
+  options.paranoid_checks = true;
+  options.write_buffer_size = 32 << 20;
+  options.max_file_size = 8 << 20;
+  options.max_open_files = 500;
+  options.filter_policy = filter.get();
+  options.block_cache = blocks.get();
+
+  leveldb::DB* db = nullptr;
+  const leveldb::Status status = leveldb::DB::Open(options, directory, &db);
+  if (status.IsInvalidArgument()) return Fail(Code::kNotFound, "no metadata store: " + directory);
+  if (!status.ok()) return FailWith(status, directory);
+  return std::make_unique<LevelDbEngine>(directory, std::move(filter), std::move(blocks),
+                                         std::unique_ptr<leveldb::DB>(db));
+}
+
+}  // namespace pxfs::meta

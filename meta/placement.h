@@ -1,0 +1,37 @@
+// Where a new file goes. Pure functions of what the caller knows: no store, no clock, no state.
+#pragma once
+
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "meta/types.h"
+
+namespace pxfs::meta {
+
+struct PlacementRequest {
+  Policy policy;           // effective
+  InodeId inode;           // of the new file: what `spread` hashes
+  InodeId directory;       // its parent: what `colocate` hashes
+  NodeId node;             // who creates it: what `local-first` prefers
+  uint64_t size_bytes = 0; // 0: not known
+};
+
+// The volume for a new file. Volumes that are not online, lack a label of the policy, or would fall below their
+// reserve are not chosen.
+// kNoSpace names every rejected volume with its reason.
+Result<VolumeId> ChooseVolume(const PlacementRequest& request, std::span<const VolumeInfo> volumes);
+
+// The policy of a directory from its own and its ancestors', nearest first; the defaults fill what none sets.
+Policy EffectivePolicy(std::span<const Policy> nearest_first);
+
+// The first label of the policy that the volume lacks; null where it has them all.
+const std::pair<const std::string, std::string>* MissingLabel(const Policy& policy,
+                                                              const VolumeInfo& volume);
+
+// kInvalid: contradictions, unknown volume in pin, more copies than volumes with the labels.
+Status CheckPolicy(const Policy& policy, std::span<const VolumeInfo> volumes);
+
+}  // namespace pxfs::meta

@@ -1,0 +1,42 @@
+#include "meta/sequence.h"
+
+#include <algorithm>
+
+#include "meta/keys.h"
+#include "meta/records.h"
+
+namespace pxfs::meta {
+
+Sequence::Sequence(std::string_view name, uint64_t first, uint64_t block)
+    : key_(keys::Counter(name)), block_(block), next_(first), end_(first) {}
+
+Status Sequence::Load(KvEngine& engine) {
+  std::string value;
+  PXFS_ASSIGN(const bool found, engine.Get(key_, &value));
+  if (!found) return {};
+  std::lock_guard lock(mutex_);
+  PXFS_ASSIGN(next_, DecodeNumber(key_, value));
+  end_ = next_;
+  return {};
+}
+
+Result<uint64_t> Sequence::Take(KvEngine& engine, uint64_t count) {
+  std::lock_guard lock(mutex_);
+  if (end_ - next_ < count) {
+    const uint64_t end = next_ + std::max(count, block_);
+    PXFS_TRY(engine.Commit({}, {{key_, EncodeNumber(end)}}, [] {}));
+    end_ = end;
+  }
+  const uint64_t first = next_;
+  next_ += count;
+  return first;
+}
+
+Status Sequence::Save(KvEngine& engine) {
+  std::lock_guard lock(mutex_);
+  if (end_ == next_) return {};
+  end_ = next_;
+  return engine.Commit({}, {{key_, EncodeNumber(next_)}}, [] {});
+}
+
+}  // namespace pxfs::meta

@@ -1,0 +1,32 @@
+// Numbers that are never given out twice, a crash or not: taken from blocks whose end is in the
+// store before the first of them is used. Thread-safe; blocks for a commit once a block.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "base/result.h"
+#include "meta/kv_engine.h"
+
+namespace pxfs::meta {
+
+class Sequence {
+ public:
+  Sequence(std::string_view name, uint64_t first, uint64_t block);
+
+  Status Load(KvEngine& engine);
+  // `count` numbers in a row; returns the first.
+  Result<uint64_t> Take(KvEngine& engine, uint64_t count = 1);
+  // Gives back what is left of the block, as the store is closed in order.
+  Status Save(KvEngine& engine);
+
+ private:
+  const std::string key_;
+  const uint64_t block_;
+  std::mutex mutex_;  // guards next_ and end_
+  uint64_t next_;
+  uint64_t end_;  // next_ up to here may be given out
+};
+
+}  // namespace pxfs::meta

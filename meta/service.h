@@ -1,0 +1,275 @@
+// MetadataService: the one door to the namespace. fs/, jobs/, volumes/ and cli/ know nothing else of
+// meta/. It is implemented by function call (meta/local_service.h, embedded) and over a socket
+// (meta/remote_service.h, a client of rpc/); both behave alike, and one test suite runs on both.
+//
+// Every mutation is one transaction: it happened whole or not at all, in a crash too. It survives a
+// killed process when the call has returned, and power loss after Sync.
+//
+// Coherence: a mutation returns only after every other session that caches has dropped what
+// the mutation made untrue (SessionSpec::listener), so kernels may cache for long.
+//
+// Access: with CallContext::check_access the permission bits, ACLs and sticky rules are checked for the
+// caller's credentials; a FUSE session leaves that to the kernel (default_permissions).
+//
+// All methods are thread-safe. They block for a store access, and for other sessions' listeners.
+// Errors that every method can return and that are not listed again: kIo, kCorruption, kUnavailable.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "meta/types.h"
+
+namespace pxfs::meta {
+
+struct CallContext {
+  SessionId session;     // 0 only where a method says so
+  uint64_t request = 0;  // the session's number for this request (0: none), so that a mutation
+                         // can recognise its own repetition
+  uint32_t uid = 0;      // owner of what is created
+  uint32_t gid = 0;
+  bool check_access = false;
+  std::vector<uint32_t> groups = {};  // supplementary; only read with check_access
+};
+
+// Something a session may have cached that is no longer true.
+struct Invalidation {
+  enum class Kind : uint8_t {
+    kAttr = 1,   // attributes of `inode`
+    kContent,    // content of `inode` (and its attributes): cached pages are void
+    kEntry,      // the name `name` in directory `inode`, whether it was there or not
+    kOrphaned,   // the last name of `inode` is gone: Forget it once nothing here refers to it
+    kListing,    // any entry of directory `inode` may have changed
+    kAll,        // anything may have changed: the session was out of touch (no inode, no name)
+  };
+  Kind kind = Kind::kAttr;
+  InodeId inode;
+  std::string name;
+};
+
+class CacheListener {
+ public:
+  virtual ~CacheListener() = default;
+  // Drops what is named and returns once it is dropped. Called from any thread, with no lock of the
+  // service held. Must not call the service back with a mutation.
+  virtual void Invalidate(std::span<const Invalidation> items) = 0;
+};
+
+struct SessionSpec {
+  std::string description;            // for people: "mount /data", "pxfs ingest"; empty: as before (resume)
+  SessionId resume;                   // a session of an earlier process to take over; 0: a new one
+  CacheListener* listener = nullptr;  // null: the session caches nothing. Outlives the session.
+};
+
+struct SessionInfo {
+  SessionId id;
+  std::string description;
+  bool caches = false;
+  uint64_t open_for_write = 0;  // files
+};
+
+// ---- bringing in whole trees (ingest, results of jobs) ----
+
+struct ReserveItem {
+  std::string path;  // relative to the directory; its parents steer `colocate`
+  uint64_t size_bytes = 0;
+  VolumeId volume;   // 0: by policy
+};
+
+// Inode numbers and objects set aside for a session that is about to write objects. Objects of a
+// reservation that were never published are reclaimed when the session ends, in a crash too.
+struct ReservedObject {
+  InodeId inode;
+  VolumeId volume;
+  uint64_t object_generation = 0;
+};
+
+struct TreeNode {
+  std::string path;  // relative to the directory, '/'-separated, no "." or ".."; parents come first
+  uint32_t mode = 0;
+  uint32_t uid = 0, gid = 0;
+  uint64_t rdev = 0;
+  Timestamp atime, mtime;
+  std::string symlink_target;
+  std::map<std::string, std::string> xattrs;
+  std::string hard_link_to;  // the path of an earlier node of this or an earlier call; else empty
+  // Regular files only.
+  ReservedObject object;
+  uint64_t size_bytes = 0, blocks = 0;
+  std::optional<Hash128> checksum;
+};
+
+enum class IfExists : uint8_t {
+  kFail = 1,  // kExists, and nothing is added
+  kMerge,     // existing directories are kept and filled; anything else is kExists
+  kReplace,   // as kMerge, and files are replaced (their old content is reclaimed)
+};
+
+struct RecordWrite {
+  std::string key;
+  std::optional<std::string> value;  // absent: delete
+};
+
+struct Record {
+  std::string key, value;
+};
+
+struct ReclaimItem {
+  uint64_t ticket = 0;
+  InodeId inode;
+  std::vector<Replica> replicas;  // objects to delete, where they exist
+};
+
+struct Statistics {
+  uint64_t inodes = 0, orphans = 0, reclaim_queue = 0, open_for_write = 0;
+  std::vector<SessionInfo> sessions;
+};
+
+class MetadataService {
+ public:
+  virtual ~MetadataService() = default;
+
+  // ---- sessions ----
+
+  // kNotFound when `resume` names no session.
+  virtual Result<SessionId> OpenSession(const SessionSpec& spec) = 0;
+  // Ends it: its reservations, write records and holds on orphans are gone. Files that it had open
+  // for writing must have been closed; what was not is recovered from the objects (RecoverWrites).
+  virtual Status CloseSession(SessionId session) = 0;
+
+  // ---- names ----
+
+  // kNotFound, kNotDirectory, kNameTooLong, kAccess.
+  virtual Result<Attr> Lookup(const CallContext& ctx, InodeId parent, std::string_view name) = 0;
+  // Anything but a regular file that is opened at once: mknod, mkdir, symlink.
+  // kExists, kNotFound (the parent is gone), kNotDirectory, kNameTooLong, kTooManyLinks, kInvalid.
+  virtual Result<Attr> MakeNode(const CallContext& ctx, InodeId parent, std::string_view name,
+                                const NewNode& node) = 0;
+  // Creates a regular file and opens it for writing, as MakeNode and OpenForWrite in one transaction.
+  // `name` empty: a file without a name (O_TMPFILE), an orphan held by this session.
+  // As MakeNode, and kNoSpace when no volume has room.
+  virtual Result<Location> Create(const CallContext& ctx, InodeId parent, std::string_view name,
+                                  const NewNode& node) = 0;
+  // A further name for `inode`, which may be an orphan of Create without a name.
+  // As MakeNode, and kNotPermitted for directories.
+  virtual Result<Attr> Link(const CallContext& ctx, InodeId inode, InodeId parent,
+                            std::string_view name) = 0;
+  // kNotFound, kIsDirectory.
+  virtual Result<Removed> Unlink(const CallContext& ctx, InodeId parent, std::string_view name) = 0;
+  // kNotFound, kNotDirectory, kNotEmpty.
+  virtual Result<Removed> RemoveDirectory(const CallContext& ctx, InodeId parent,
+                                          std::string_view name) = 0;
+  // flags: 0, RENAME_NOREPLACE or RENAME_EXCHANGE (<linux/fs.h>), else kInvalid. Returns what the new name
+  // had referred to, if anything was replaced (its inode is 0 otherwise).
+  // kNotFound, kExists, kNotEmpty, kIsDirectory, kNotDirectory, kInvalid (into itself), kTooManyLinks.
+  virtual Result<Removed> Rename(const CallContext& ctx, InodeId parent, std::string_view name,
+                                 InodeId new_parent, std::string_view new_name, uint32_t flags) = 0;
+  // Entries behind `cookie` (0: from the start), at most `limit`. An entry that stays is shown exactly once
+  // however others come and go.
+  virtual Result<DirPage> ReadDirectory(const CallContext& ctx, InodeId directory, uint64_t cookie,
+                                        uint32_t limit, bool with_attr) = 0;
+  virtual Result<std::string> ReadLink(const CallContext& ctx, InodeId inode) = 0;
+  // Follows `path` ('/'-separated, a leading '/' is allowed) from `start`; symlinks are followed,
+  // the last one only if asked. kLoop after 40.
+  virtual Result<Attr> Resolve(const CallContext& ctx, InodeId start, std::string_view path,
+                               bool follow_last) = 0;
+  // One path from the root, "/a/b"; kNoData when the inode has no name.
+  virtual Result<std::string> PathOf(InodeId inode) = 0;
+
+  // ---- inodes ----
+
+  virtual Result<Attr> GetAttr(const CallContext& ctx, InodeId inode) = 0;
+  virtual Result<Attr> SetAttr(const CallContext& ctx, InodeId inode, const AttrChange& change) = 0;
+  // kNoData when there is none.
+  virtual Result<std::string> GetXattr(const CallContext& ctx, InodeId inode, std::string_view name) = 0;
+  // flags: 0, XATTR_CREATE (kExists) or XATTR_REPLACE (kNoData). Setting system.posix_acl_access also sets
+  // the mode bits. kRange for an empty or overlong name, kTooBig for the value.
+  virtual Status SetXattr(const CallContext& ctx, InodeId inode, std::string_view name,
+                          std::string_view value, int flags) = 0;
+  virtual Result<std::vector<std::string>> ListXattrs(const CallContext& ctx, InodeId inode) = 0;
+  virtual Status RemoveXattr(const CallContext& ctx, InodeId inode, std::string_view name) = 0;
+
+  // ---- content ----
+
+  // Where the content is. Reading needs no leave and leaves no trace here.
+  virtual Result<Location> Locate(const CallContext& ctx, InodeId inode) = 0;
+  // Grants the session writing: raises the generation, makes other replicas stale, records the open file
+  // until CloseWrite. Once per session and inode; again while open it only answers.
+  // kIsDirectory, kInvalid (not a regular file), kUnavailable (no reachable current replica), kReadOnly.
+  virtual Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode) = 0;
+  // The size and times of an open file as they are now (fsync), and the same with the end of writing.
+  virtual Status CommitContent(const CallContext& ctx, InodeId inode, const ContentState& content) = 0;
+  virtual Status CloseWrite(const CallContext& ctx, InodeId inode, const ContentState& content) = 0;
+  // The session no longer refers to these orphans.
+  virtual Status Forget(SessionId session, std::span<const InodeId> inodes) = 0;
+  // Makes everything acknowledged so far survive power loss.
+  virtual Status Sync() = 0;
+  virtual Result<StatFs> GetStatFs() = 0;
+
+  // Files that a dead session had open for writing. The volume service looks at the objects and
+  // answers with CommitRecovered; until then the file counts as open for writing.
+  virtual Result<std::vector<Location>> FilesToRecover() = 0;
+  virtual Status CommitRecovered(InodeId inode, const ContentState& content) = 0;
+
+  // ---- whole trees ----
+
+  virtual Result<std::vector<ReservedObject>> Reserve(const CallContext& ctx, InodeId directory,
+                                                      std::span<const ReserveItem> items) = 0;
+  // A directory without a name, to be filled and then attached. Reclaimed with all it holds if the
+  // session ends first.
+  virtual Result<InodeId> CreateDetached(const CallContext& ctx, uint32_t mode) = 0;
+  // Adds the nodes below `directory` in one transaction (so: some thousands at most a call).
+  virtual Status AddTree(const CallContext& ctx, InodeId directory, std::span<const TreeNode> nodes,
+                         IfExists if_exists) = 0;
+  // Gives the detached directory its name, and writes `records`, in one transaction. kExists.
+  virtual Status Attach(const CallContext& ctx, InodeId detached, InodeId parent, std::string_view name,
+                        std::span<const RecordWrite> records) = 0;
+  // Gives up a detached directory or unpublished reserved objects now rather than at the session's end.
+  virtual Status Discard(const CallContext& ctx, std::span<const InodeId> inodes) = 0;
+
+  // ---- reclaim ----
+
+  // Objects that nothing refers to any more. Blocks until there are some or the time is over.
+  virtual Result<std::vector<ReclaimItem>> WaitReclaimable(uint32_t limit,
+                                                           std::chrono::milliseconds wait) = 0;
+  // The objects of these items are gone from their volumes, durably enough to forget them.
+  virtual Status Reclaimed(std::span<const ReclaimItem> items) = 0;
+
+  // ---- volumes and policies ----
+
+  virtual Result<VolumeInfo> AddVolume(const VolumeInfo& volume) = 0;  // id is assigned; kExists
+  virtual Result<std::vector<VolumeInfo>> ListVolumes() = 0;
+  // Sets state, weight, reserve and labels of the volume with this id. A state that is as
+  // ListVolumes shows it stays as it was set. kNotFound.
+  virtual Status UpdateVolume(const VolumeInfo& volume) = 0;
+  // kept in memory only: how a volume is doing on its node.
+  virtual Status ReportVolume(const VolumeReport& report) = 0;
+  // Inodes with a replica on the volume, in order, behind `after`.
+  virtual Result<std::vector<InodeId>> ListVolumeInodes(VolumeId volume, InodeId after,
+                                                        uint32_t limit) = 0;
+
+  virtual Result<PolicyView> GetPolicy(InodeId inode) = 0;
+  // Replaces the directory's own policy; an empty one removes it. kNotDirectory, kInvalid (unknown volume,
+  // contradictions).
+  virtual Status SetPolicy(const CallContext& ctx, InodeId directory, const Policy& policy) = 0;
+
+  // ---- records of other services (jobs) ----
+
+  // Records with keys in [prefix + after, end of prefix), in order; `after` itself is left out.
+  virtual Result<std::vector<Record>> ScanRecords(std::string_view prefix, std::string_view after,
+                                                  uint32_t limit) = 0;
+  virtual Status WriteRecords(std::span<const RecordWrite> writes, bool sync) = 0;
+
+  virtual Result<Statistics> GetStatistics() = 0;
+};
+
+// The reverse of ToText(Policy). kInvalid names the offending word.
+Result<Policy> ParsePolicy(std::string_view text);
+
+}  // namespace pxfs::meta

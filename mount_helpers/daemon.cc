@@ -1,0 +1,251 @@
+#include "mount_helpers/daemon.h"
+
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+#include "base/logging.h"
+#include "base/mount_registry.h"
+#include "cli/cluster.h"
+#include "cli/host.h"
+#include "fs/connection_state.h"
+#include "fs/dev_fuse_transport.h"
+#include "fs/session.h"
+#include "mount_helpers/mount_watcher.h"
+#include "mount_helpers/supervisor.h"
+
+namespace pxfs::mount_helpers {
+namespace {
+
+// How long to wait for a process that is just leaving the cluster (umount does not wait for it).
+constexpr std::chrono::seconds kClusterWait{30};
+
+void Tell(const std::string& line) {
+  const UniqueFd status(kStatusFd);
+  // Nobody listens to a successor; that is no error.
+  (void)WriteAll(status.get(), line + "\n");
+}
+
+class Daemon {
+ public:
+  explicit Daemon(const MountOptions& options) : options_(options) {}
+
+  // Everything up to the point where requests can be answered.
+  Status Prepare();
+  // Answers them; returns when the file system is unmounted.
+  Status Serve();
+  void Finish();
+
+ private:
+  Status OpenCluster();
+  Status OpenMetadataSession();
+  Status Mount();
+  void Ready();
+  void MountGone();
+
+  const MountOptions& options_;
+  std::unique_ptr<fs::ConnectionState> state_;
+  std::unique_ptr<cli::Cluster> cluster_;
+  std::unique_ptr<cli::Host> host_;  // null: another process serves the cluster
+  std::unique_ptr<volumes::Maintenance> maintenance_;
+  fs::CacheRevoker revoker_;
+  SessionId session_id_;
+  std::unique_ptr<fs::DevFuseTransport> transport_;
+  std::unique_ptr<fs::FileSystem> file_system_;
+  std::unique_ptr<fs::Session> session_;
+  std::atomic<bool> present_{false};  // the mount is at its mount point
+  std::unique_ptr<MountWatcher> watcher_;
+};
+
+// Passthrough needs no descriptor per open file, the daemon's own route does.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    log::warn("raising the limit of open files: {}", std::strerror(errno));
+}
+
+std::string LogFileFor(const MountOptions& options, const ClusterIdentity& identity) {
+  if (!options.log_file.empty()) return options.log_file;
+  std::string name = options.mountpoint;
+  std::replace(name.begin(), name.end(), '/', '-');
+  return identity.log_directory() + "/mount" + name + ".log";
+}
+
+Status Daemon::OpenCluster() {
+  PXFS_ASSIGN(const ClusterIdentity identity, ReadIdentity(options_.cluster_directory));
+  if (!options_.foreground) {
+    PXFS_TRY(MakeDirectories(identity.log_directory()));
+    PXFS_TRY(InitLogging({LogFileFor(options_, identity), options_.log_level}));
+  } else {
+    PXFS_TRY(InitLogging({"", options_.log_level}));
+  }
+  PXFS_ASSIGN(cluster_,
+              cli::Cluster::Open(options_.cluster_directory, cli::Access::kAny, kClusterWait, cli::kSessionGrace));
+  if (cluster_->embedded()) {
+    PXFS_ASSIGN(host_, cli::Host::Start(*cluster_, {.mountpoint = [this] {
+                  // Containers see the whole namespace, which a mount of a part of it does not show.
+                  return present_ && options_.subdirectory.empty() ? options_.mountpoint : "";
+                }}));
+  } else {
+    PXFS_TRY(cluster_->volumes().Refresh());
+    maintenance_ =
+        std::make_unique<volumes::Maintenance>(cluster_->metadata(), cluster_->volumes());
+  }
+  return {};
+}
+
+// A successor takes over the session of the daemon before it, with its grants and orphans.
+Status Daemon::OpenMetadataSession() {
+  meta::SessionSpec spec;
+  spec.description = "mount " + options_.mountpoint;
+  spec.listener = &revoker_;
+  spec.resume = SessionId(state_->session());
+  auto session = cluster_->metadata().OpenSession(spec);
+  if (!session && session.error() == Code::kNotFound && spec.resume) {
+    log::warn("session {} is gone; its open files were recovered as closed", spec.resume.value);
+    spec.resume = {};
+    session = cluster_->metadata().OpenSession(spec);
+  }
+  if (!session) return Fail(session.error());
+  session_id_ = *session;
+  state_->session() = session_id_.value;
+  return {};
+}
+
+Status Daemon::Prepare() {
+  ::signal(SIGPIPE, SIG_IGN);
+  RaiseDescriptorLimit();
+  PXFS_ASSIGN(state_, fs::ConnectionState::Adopt(UniqueFd(kStateFd)));
+  UniqueFd device(kDeviceFd);
+  PXFS_TRY(OpenCluster());
+  PXFS_TRY(OpenMetadataSession());
+
+  fs::FileSystemOptions fs_options;
+  fs_options.attr_timeout_seconds = options_.attr_timeout_seconds;
+  fs_options.entry_timeout_seconds = options_.entry_timeout_seconds;
+  fs_options.negative_timeout_seconds = options_.negative_timeout_seconds;
+  fs_options.cluster_directory = cluster_->identity().directory;
+  if (!options_.subdirectory.empty()) {
+    auto root = cluster_->metadata().Resolve({.session = session_id_}, kRootInode,
+                                             options_.subdirectory, true);
+    if (!root) return Fail(root.error().WithContext("subdir=" + options_.subdirectory));
+    if (!root->is_directory())
+      return Fail(Code::kNotDirectory, "subdir=" + options_.subdirectory + ": not a directory");
+    fs_options.root = root->inode;
+  }
+
+  fs::DevFuseTransport::Options transport_options;
+  transport_options.passthrough = options_.passthrough != Passthrough::kOff;
+  transport_options.threads =
+      static_cast<int>(std::clamp(2 * std::thread::hardware_concurrency(), 4u, 16u));
+  const int device_number = device.get();
+  transport_ =
+      std::make_unique<fs::DevFuseTransport>(std::move(device), *state_, transport_options);
+  file_system_ = std::make_unique<fs::FileSystem>(cluster_->metadata(), cluster_->volumes(),
+                                                  *transport_, *state_, session_id_, fs_options);
+  PXFS_ASSIGN(session_, fs::Session::Create(*file_system_, *transport_, revoker_));
+  if (state_->mounted()) {
+    file_system_->TreatAllAsOrphans();
+    return {};
+  }
+  std::string data = "fd=" + std::to_string(device_number) + ",rootmode=40000,user_id=0,group_id=0";
+  if (options_.allow_other) data += ",allow_other";
+  if (options_.default_permissions) data += ",default_permissions";
+  if (::mount(options_.source.c_str(), options_.mountpoint.c_str(), "fuse.pxfs", options_.flags,
+              data.c_str()) != 0)
+    return FailErrno(errno, "mounting on " + options_.mountpoint);
+  state_->SetMounted();
+  return {};
+}
+
+void Daemon::Ready() {
+  const fs::Capabilities capabilities = transport_->capabilities();
+  if (options_.passthrough == Passthrough::kOn && !capabilities.passthrough)
+    log::error(
+        "passthrough=on: this kernel has none (Linux 6.9 and later do); data goes through the "
+        "daemon");
+  MountRecord record;
+  record.mountpoint = options_.mountpoint;
+  record.supervisor_pid = ::getppid();
+  record.daemon_pid = ::getpid();
+  record.transport = transport_->name();
+  record.passthrough = capabilities.passthrough;
+  record.serves_cluster = host_ != nullptr;
+  if (auto written = WriteMountRecord(cluster_->identity().run_directory(), record); !written)
+    log::error("registering the mount: {}", written.error().message());
+  log::info("{} on {}: serving{}", options_.source, options_.mountpoint,
+            capabilities.passthrough ? " with passthrough" : "");
+  // Not earlier: who waits for the mount may look for its record next.
+  Tell("ok");
+  auto watcher = MountWatcher::Start(options_.mountpoint, [this] { MountGone(); });
+  if (!watcher) {  // unmounted already: the requests will end
+    log::warn("{}", watcher.error().message());
+    return;
+  }
+  watcher_ = std::move(*watcher);
+  present_ = true;
+  if (host_) host_->MountReady();
+}
+
+// Containers have the file system mounted too, and would keep it alive.
+void Daemon::MountGone() {
+  present_ = false;
+  if (host_) host_->EndJobs();
+}
+
+Status Daemon::Serve() {
+  auto served = session_->Run([this] { Ready(); });
+  if (served) log::info("{}: unmounted", options_.mountpoint);
+  return served;
+}
+
+// Leaves in order: first what uses the mount, then the session, then what others use.
+void Daemon::Finish() {
+  const pid_t supervisor = ::getppid();
+  watcher_.reset();
+  session_.reset();
+  file_system_.reset();
+  transport_.reset();
+  RemoveMountRecord(cluster_->identity().run_directory(), supervisor);
+  if (auto closed = cluster_->metadata().CloseSession(session_id_); !closed)
+    log::error("closing the metadata session: {}", closed.error().message());
+  if (auto synced = cluster_->metadata().Sync(); !synced)
+    log::error("flushing metadata: {}", synced.error().message());
+  if (host_) {
+    host_->WaitForOtherMounts(session_id_);
+    host_->Stop();
+  }
+  maintenance_.reset();
+  host_.reset();
+  cluster_.reset();
+}
+
+}  // namespace
+
+int RunDaemon(const MountOptions& options) {
+  ::prctl(PR_SET_NAME, "pxfs-mount");
+  Daemon daemon(options);
+  if (auto prepared = daemon.Prepare(); !prepared) {
+    log::error("{}", prepared.error().message());
+    Tell(prepared.error().message());
+    return 1;
+  }
+  auto served = daemon.Serve();
+  if (!served) log::error("{}", served.error().message());
+  daemon.Finish();
+  return 0;
+}
+
+}  // namespace pxfs::mount_helpers

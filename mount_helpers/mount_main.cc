@@ -1,0 +1,141 @@
+// mount.pxfs: what mount(8) calls for `mount -t pxfs SOURCE MOUNTPOINT`.
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/cluster_directory.h"
+#include "base/unique_fd.h"
+#include "mount_helpers/daemon.h"
+#include "mount_helpers/options.h"
+#include "mount_helpers/supervisor.h"
+
+namespace pxfs::mount_helpers {
+namespace {
+
+constexpr int kUsageError = 2;
+
+int Complain(const std::string& problem, int status = 1) {
+  std::fprintf(stderr, "mount.pxfs: %s\n", problem.c_str());
+  return status;
+}
+
+// What can be known to be wrong before anything is started.
+Status Check(const MountOptions& options) {
+  struct stat st;
+  if (::stat(options.mountpoint.c_str(), &st) != 0)
+    return FailErrno(errno, "mount point " + options.mountpoint);
+  if (!S_ISDIR(st.st_mode))
+    return Fail(Code::kNotDirectory, "mount point " + options.mountpoint + ": not a directory");
+  if (options.remount) return {};
+  if (::stat(options.source.c_str(), &st) != 0 && options.source.find(":/") != std::string::npos)
+    return Fail(Code::kNotSupported,
+                options.source +
+                    ": this version mounts cluster directories of this host only, not other nodes");
+  PXFS_TRY(ReadIdentity(options.cluster_directory));
+  return {};
+}
+
+Status Remount(const MountOptions& options) {
+  if (::mount(options.source.c_str(), options.mountpoint.c_str(), nullptr,
+              MS_REMOUNT | options.flags, nullptr) != 0)
+    return FailErrno(errno, "remounting " + options.mountpoint);
+  return {};
+}
+
+void Detach() {
+  ::setsid();
+  if (::chdir("/") != 0) return;
+  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
+}
+
+// The daemon's one line: "ok" or what went wrong. Empty: it died without a word.
+std::string ReadStatus(int fd) {
+  std::string line;
+  for (char c; line.size() < 65536;) {
+    const ssize_t n = ::read(fd, &c, 1);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 || c == '\n') break;
+    line += c;
+  }
+  return line;
+}
+
+int MountAndWait(const MountOptions& options, const std::vector<std::string>& arguments) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return Complain(std::string("pipe: ") + std::strerror(errno));
+  UniqueFd reader(ends[0]), writer(ends[1]);
+  if (options.foreground) {
+    // Errors are in the log, which is standard error.
+    reader.reset();
+    return Supervise(options, arguments, std::move(writer));
+  }
+  const pid_t child = ::fork();
+  if (child < 0) return Complain(std::string("fork: ") + std::strerror(errno));
+  if (child == 0) {
+    reader.reset();
+    Detach();
+    ::_exit(Supervise(options, arguments, std::move(writer)));
+  }
+  writer.reset();
+  const std::string status = ReadStatus(reader.get());
+  if (status.empty())
+    return Complain("the daemon of " + options.mountpoint + " died; see the log in " +
+                    options.cluster_directory + "/log");
+  if (status != "ok") return Complain(status);
+  struct stat st;
+  if (::stat(options.mountpoint.c_str(), &st) != 0)
+    return Complain(options.mountpoint + " does not answer: " + std::strerror(errno));
+  return 0;
+}
+
+int Main(std::vector<std::string> arguments) {
+  for (const auto& argument : arguments) {
+    if (argument == "--help" || argument == "-h") {
+      std::fputs(kUsage, stdout);
+      return 0;
+    }
+    if (argument == "--version" || argument == "-V") {
+      std::puts("mount.pxfs " PXFS_VERSION);
+      return 0;
+    }
+  }
+  // What the supervisor starts: --daemon CLUSTER MOUNTPOINT ARGUMENT...
+  const bool daemon = arguments.size() > 3 && arguments[0] == "--daemon";
+  std::string cluster_directory, mountpoint;
+  if (daemon) {
+    cluster_directory = arguments[1];
+    mountpoint = arguments[2];
+    arguments.erase(arguments.begin(), arguments.begin() + 3);
+  }
+  auto options = ParseArguments(arguments);
+  if (!options) return Complain(options.error().message(), kUsageError);
+  if (daemon) {
+    options->cluster_directory = cluster_directory;
+    options->mountpoint = mountpoint;
+    return RunDaemon(*options);
+  }
+  if (::geteuid() != 0) return Complain("only root can mount; use sudo, or an fstab entry");
+  if (auto resolved = ResolvePaths(*options); !resolved)
+    return Complain(resolved.error().message());
+  if (auto checked = Check(*options); !checked) return Complain(checked.error().message());
+  if (options->remount) {
+    auto done = Remount(*options);
+    return done ? 0 : Complain(done.error().message());
+  }
+  return MountAndWait(*options, arguments);
+}
+
+}  // namespace
+}  // namespace pxfs::mount_helpers
+
+int main(int argc, char** argv) {
+  return pxfs::mount_helpers::Main(std::vector<std::string>(argv + 1, argv + argc));
+}

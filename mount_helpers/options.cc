@@ -1,0 +1,196 @@
+#include "mount_helpers/options.h"
+
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <climits>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <string_view>
+
+namespace pxfs::mount_helpers {
+
+const char kUsage[] =
+    R"(usage: mount.pxfs SOURCE MOUNTPOINT [-o OPTION,...]
+
+SOURCE is a cluster directory of this host. Returns when the mount answers.
+
+Options (-o):
+  ro, rw                      read-only, or not (the default)
+  subdir=PATH                 mount this directory of the namespace
+  passthrough=on|off|auto     let the kernel reach the files' data directly (auto: where it can)
+  attr_timeout=SECONDS        how long the kernel may cache attributes, names and missing names
+  entry_timeout=SECONDS         (3600 each; changes by others are made known at once all the same)
+  negative_timeout=SECONDS
+  allow_other=on|off          let users other than the one who mounts in (on)
+  default_permissions=on|off  check permission bits and ACLs (on)
+  log_file=FILE, log_level=trace|debug|info|warn|error|off
+  foreground                  stay, log to standard error
+  remount, nosuid, nodev, noexec, sync, dirsync, noatime, relatime, strictatime, nodiratime and
+  their opposites, as for any file system
+  _netdev, nofail, auto, noauto, user, users, owner, group, defaults, x-*: accepted and ignored
+)";
+
+namespace {
+
+struct Flag {
+  unsigned long set, clear;
+};
+
+const std::map<std::string_view, Flag> kFlags = {
+    {"ro", {MS_RDONLY, 0}},
+    {"rw", {0, MS_RDONLY}},
+    {"suid", {0, MS_NOSUID}},
+    {"nosuid", {MS_NOSUID, 0}},
+    {"dev", {0, MS_NODEV}},
+    {"nodev", {MS_NODEV, 0}},
+    {"exec", {0, MS_NOEXEC}},
+    {"noexec", {MS_NOEXEC, 0}},
+    {"sync", {MS_SYNCHRONOUS, 0}},
+    {"async", {0, MS_SYNCHRONOUS}},
+    {"dirsync", {MS_DIRSYNC, 0}},
+    {"atime", {0, MS_NOATIME}},
+    {"noatime", {MS_NOATIME, 0}},
+    {"relatime", {MS_RELATIME, MS_NOATIME | MS_STRICTATIME}},
+    {"norelatime", {0, MS_RELATIME}},
+    {"strictatime", {MS_STRICTATIME, MS_RELATIME | MS_NOATIME}},
+    {"nostrictatime", {0, MS_STRICTATIME}},
+    {"diratime", {0, MS_NODIRATIME}},
+    {"nodiratime", {MS_NODIRATIME, 0}},
+    {"lazytime", {MS_LAZYTIME, 0}},
+    {"nolazytime", {0, MS_LAZYTIME}},
+    {"silent", {MS_SILENT, 0}},
+    {"loud", {0, MS_SILENT}},
+};
+
+const std::set<std::string_view> kIgnored = {"_netdev", "nofail", "auto",  "noauto", "user",
+                                             "users",   "owner",  "group", "nouser", "defaults"};
+
+// mount(8) repeats at a remount what the mount table shows.
+const std::set<std::string_view> kShownByKernel = {"user_id", "group_id", "max_read", "blksize"};
+
+Result<double> Seconds(const std::string& option, const std::string& text) {
+  double value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !(value >= 0 && value <= 1e9))
+    return Fail(Code::kInvalid, "option " + option + "=" + text + ": give a number of seconds");
+  return value;
+}
+
+Result<bool> OnOff(const std::string& option, const std::string& text) {
+  if (text.empty() || text == "on") return true;
+  if (text == "off") return false;
+  return Fail(Code::kInvalid, "option " + option + "=" + text + ": give on or off");
+}
+
+Status ApplyOption(MountOptions& options, std::string name, const std::string& value,
+                   bool has_value) {
+  std::replace(name.begin(), name.end(), '-', '_');
+  if (name == "attribute_timeout") name = "attr_timeout";
+  const auto flag = kFlags.find(name);
+  if (flag != kFlags.end() && !has_value) {
+    options.flags = (options.flags & ~flag->second.clear) | flag->second.set;
+    return {};
+  }
+  if ((kIgnored.count(name) != 0 && !has_value) || name.rfind("x_", 0) == 0 || name == "comment")
+    return {};
+  if (options.remount && kShownByKernel.count(name) != 0) return {};
+  if (name == "remount" && !has_value) {
+    options.remount = true;
+  } else if (name == "foreground" && !has_value) {
+    options.foreground = true;
+  } else if (name == "allow_other") {
+    PXFS_ASSIGN(options.allow_other, OnOff(name, value));
+  } else if (name == "default_permissions") {
+    PXFS_ASSIGN(options.default_permissions, OnOff(name, value));
+  } else if (name == "attr_timeout") {
+    PXFS_ASSIGN(options.attr_timeout_seconds, Seconds(name, value));
+  } else if (name == "entry_timeout") {
+    PXFS_ASSIGN(options.entry_timeout_seconds, Seconds(name, value));
+  } else if (name == "negative_timeout") {
+    PXFS_ASSIGN(options.negative_timeout_seconds, Seconds(name, value));
+  } else if (name == "passthrough") {
+    if (value == "auto") {
+      options.passthrough = Passthrough::kAuto;
+    } else if (auto on = OnOff(name, value)) {
+      options.passthrough = *on ? Passthrough::kOn : Passthrough::kOff;
+    } else {
+      return Fail(Code::kInvalid, "option passthrough=" + value + ": give on, off or auto");
+    }
+  } else if (name == "subdir" && !value.empty()) {
+    options.subdirectory = value;
+  } else if (name == "log_file" && !value.empty()) {
+    options.log_file = value;
+  } else if (name == "log_level" && !value.empty()) {
+    options.log_level = value;
+  } else {
+    return Fail(Code::kInvalid, "unknown option '" + name + (has_value ? "=" + value : "") +
+                                    "'; see mount.pxfs --help");
+  }
+  return {};
+}
+
+Status ApplyOptions(MountOptions& options, const std::string& list) {
+  if (("," + list + ",").find(",remount,") != std::string::npos) options.remount = true;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    const std::string item = list.substr(begin, end - begin);
+    begin = end + 1;
+    if (item.empty()) continue;
+    const size_t equals = item.find('=');
+    const bool has_value = equals != std::string::npos;
+    PXFS_TRY(ApplyOption(options, item.substr(0, equals), has_value ? item.substr(equals + 1) : "",
+                         has_value));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<MountOptions> ParseArguments(const std::vector<std::string>& arguments) {
+  MountOptions options;
+  std::vector<std::string> positional;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument == "-o" || argument == "-t" || argument == "-N") {
+      if (++i == arguments.size())
+        return Fail(Code::kInvalid, "option " + argument + ": a value is missing");
+      if (argument == "-o") PXFS_TRY(ApplyOptions(options, arguments[i]));
+      if (argument == "-N")
+        return Fail(Code::kInvalid, "option -N: enter the namespace first (nsenter)");
+    } else if (argument.rfind("-o", 0) == 0) {
+      PXFS_TRY(ApplyOptions(options, argument.substr(2)));
+    } else if (argument == "-r") {
+      options.flags |= MS_RDONLY;
+    } else if (argument == "-w") {
+      options.flags &= ~static_cast<unsigned long>(MS_RDONLY);
+    } else if (argument == "-n" || argument == "-s" || argument == "-v") {
+      // mount(8) passes these on; they ask for nothing here.
+    } else if (argument.size() > 1 && argument[0] == '-') {
+      return Fail(Code::kInvalid, "unknown option '" + argument + "'; see mount.pxfs --help");
+    } else {
+      positional.push_back(argument);
+    }
+  }
+  if (positional.size() != 2)
+    return Fail(Code::kInvalid,
+                "give a source and a mount point: mount.pxfs SOURCE MOUNTPOINT [-o OPTIONS]");
+  options.source = positional[0];
+  options.mountpoint = positional[1];
+  return options;
+}
+
+Status ResolvePaths(MountOptions& options) {
+  char resolved[PATH_MAX];
+  if (!::realpath(options.mountpoint.c_str(), resolved))
+    return Fail(ErrnoError(errno, "mount point " + options.mountpoint));
+  options.mountpoint = resolved;
+  options.cluster_directory =
+      ::realpath(options.source.c_str(), resolved) ? resolved : options.source;
+  return {};
+}
+
+}  // namespace pxfs::mount_helpers

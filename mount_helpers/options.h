@@ -1,0 +1,40 @@
+// What mount.pxfs is asked to do: its command line, in the form that mount(8) calls helpers with.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace pxfs::mount_helpers {
+
+enum class Passthrough { kAuto, kOn, kOff };
+
+struct MountOptions {
+  std::string source;             // as given: shown in /proc/mounts
+  std::string mountpoint;         // as given, until ResolvePaths has made it absolute
+  std::string cluster_directory;  // absolute, from ResolvePaths
+  std::string subdirectory;       // within the namespace; empty: all of it
+  unsigned long flags = 0;        // MS_* of mount(2)
+  bool remount = false;
+  bool foreground = false;
+  bool allow_other = true;
+  bool default_permissions = true;
+  double attr_timeout_seconds = 3600;
+  double entry_timeout_seconds = 3600;
+  double negative_timeout_seconds = 3600;
+  Passthrough passthrough = Passthrough::kAuto;
+  std::string log_file;  // empty: CLUSTER/log/
+  std::string log_level = "info";
+};
+
+extern const char kUsage[];
+
+// kInvalid names the argument or option that is wrong.
+Result<MountOptions> ParseArguments(const std::vector<std::string>& arguments);
+
+// Fills in the absolute paths. Only before mounting: looking at a mount point blocks while its
+// daemon is being succeeded. kNotFound and the like name the path.
+Status ResolvePaths(MountOptions& options);
+
+}  // namespace pxfs::mount_helpers

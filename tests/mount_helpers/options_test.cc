@@ -1,0 +1,65 @@
+#include "mount_helpers/options.h"
+
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+namespace pxfs::mount_helpers {
+namespace {
+
+TEST(MountOptions, AsMountPassesThem) {
+  auto options =
+      ParseArguments({"/srv/data", "/mnt", "-o", "rw,nosuid,noatime,_netdev,x-systemd.automount"});
+  ASSERT_TRUE(options) << options.error().message();
+  EXPECT_EQ(options->source, "/srv/data");
+  EXPECT_EQ(options->mountpoint, "/mnt");
+  EXPECT_EQ(options->flags, static_cast<unsigned long>(MS_NOSUID | MS_NOATIME));
+}
+
+TEST(MountOptions, TheLastOfOppositesCounts) {
+  EXPECT_EQ(ParseArguments({"a", "b", "-o", "ro,rw"})->flags, 0u);
+  EXPECT_EQ(ParseArguments({"a", "b", "-o", "rw", "-o", "ro"})->flags,
+            static_cast<unsigned long>(MS_RDONLY));
+  EXPECT_EQ(ParseArguments({"a", "b", "-o", "noatime,strictatime"})->flags,
+            static_cast<unsigned long>(MS_STRICTATIME));
+}
+
+TEST(MountOptions, BothSpellingsOfNames) {
+  EXPECT_EQ(ParseArguments({"a", "b", "-o", "attribute-timeout=2.5"})->attr_timeout_seconds, 2.5);
+  EXPECT_EQ(ParseArguments({"a", "b", "-o", "attr_timeout=2.5"})->attr_timeout_seconds, 2.5);
+  EXPECT_EQ(ParseArguments({"a", "b", "-opassthrough=off,negative-timeout=0"})->passthrough,
+            Passthrough::kOff);
+}
+
+TEST(MountOptions, ARemountMayRepeatWhatTheMountTableShows) {
+  EXPECT_TRUE(ParseArguments({"a", "b", "-o", "rw,user_id=0,group_id=0,remount,ro"}));
+  EXPECT_FALSE(ParseArguments({"a", "b", "-o", "rw,user_id=0"}));
+}
+
+TEST(MountOptions, WhatIsWrongIsNamed) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"colour=red", "colour=red"},
+      {"roo", "roo"},
+      {"attr_timeout=soon", "attr_timeout=soon"},
+      {"attr_timeout=-1", "-1"},
+      {"passthrough=maybe", "maybe"},
+      {"subdir=", "subdir"},
+      {"locks=cluster", "locks=cluster"},
+      {"allow_other=2", "allow_other=2"}};
+  for (const auto& [option, named] : cases) {
+    auto options = ParseArguments({"a", "b", "-o", option});
+    ASSERT_FALSE(options) << option;
+    EXPECT_EQ(options.error(), Code::kInvalid);
+    EXPECT_NE(options.error().message().find(named), std::string::npos)
+        << options.error().message();
+  }
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{},
+                                                    {"a"},
+                                                    {"a", "b", "c"},
+                                                    {"a", "b", "--what"},
+                                                    {"a", "b", "-o"}}) {
+    EXPECT_FALSE(ParseArguments(arguments));
+  }
+}
+
+}  // namespace
+}  // namespace pxfs::mount_helpers

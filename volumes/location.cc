@@ -1,0 +1,64 @@
+#include "volumes/location.h"
+
+#include <unistd.h>
+
+#include <climits>
+
+namespace pxfs::volumes {
+namespace {
+
+const char* StateOf(const meta::Replica& replica, InodeId inode, const VolumeSet& volumes) {
+  if (replica.state != meta::ReplicaState::kCurrent) return meta::ToString(replica.state);
+  const auto info = volumes.Info(replica.volume);
+  if (!info || info->state == meta::VolumeState::kOffline)
+    return meta::ToString(meta::ReplicaState::kMissing);
+  if (const auto volume = volumes.Find(replica.volume); volume && replica.materialized) {
+    const auto st = volume->StatObject({inode, replica.object_generation});
+    if (!st && st.error() == Code::kNotFound) return meta::ToString(meta::ReplicaState::kMissing);
+  }
+  return meta::ToString(replica.state);
+}
+
+}  // namespace
+
+std::string NodeName(NodeId node) {
+  if (node) return "node" + std::to_string(node.value);
+  char name[HOST_NAME_MAX + 1] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+
+void SetText(nlohmann::json& json, const std::string& key, const std::string& text) {
+  std::string shown =
+      nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  json[key] = nlohmann::json::parse(shown);
+  if (json[key].get_ref<const std::string&>() == text) return;
+  std::string hex;
+  for (const unsigned char byte : text) {
+    constexpr const char* kDigits = "0123456789abcdef";
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
+  }
+  json[key + "_hex"] = hex;
+}
+
+nlohmann::json LocationJson(const meta::Location& location, const VolumeSet& volumes,
+                            const std::string& path) {
+  nlohmann::json json = {{"inode", location.attr.inode.value},
+                         {"size", location.attr.size_bytes},
+                         {"generation", location.attr.generation},
+                         {"replicas", nlohmann::json::array()}};
+  SetText(json, "path", path);
+  for (const meta::Replica& replica : location.replicas) {
+    const auto info = volumes.Info(replica.volume);
+    json["replicas"].push_back(
+        {{"node", NodeName(info ? info->node : NodeId())},
+         {"volume", info ? info->name : std::to_string(replica.volume.value)},
+         {"object", volumes.ObjectPath(replica, location.attr.inode)},
+         {"generation", replica.generation},
+         {"state", StateOf(replica, location.attr.inode, volumes)},
+         {"primary", replica.primary}});
+  }
+  return json;
+}
+
+}  // namespace pxfs::volumes

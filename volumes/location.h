@@ -1,0 +1,24 @@
+// Where content is, as JSON: what `pxfs where --json` and the xattr user.pxfs.location show.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "meta/types.h"
+#include "volumes/volume.h"
+
+namespace pxfs::volumes {
+
+// {"path","inode","size","generation","replicas":[{"node","volume","object","generation","state","primary"}]}.
+// A replica whose volume is offline, or whose object is not there, has the state "missing".
+nlohmann::json LocationJson(const meta::Location& location, const VolumeSet& volumes,
+                            const std::string& path);
+
+// Sets json[key] to `text`. Names may hold any bytes and JSON only UTF-8: what is none is shown as
+// U+FFFD, and then json[key + "_hex"] has the exact bytes.
+void SetText(nlohmann::json& json, const std::string& key, const std::string& text);
+
+// The name of a node, for people: this host's for the node without a number.
+std::string NodeName(NodeId node);
+
+}  // namespace pxfs::volumes

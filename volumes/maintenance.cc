@@ -1,0 +1,133 @@
+#include "volumes/maintenance.h"
+
+#include <set>
+#include <utility>
+
+#include "base/logging.h"
+
+namespace pxfs::volumes {
+namespace {
+
+constexpr auto kReportInterval = std::chrono::seconds(1);
+// The longest that a reclaimer waits in the service, and so the longest that ending it takes.
+constexpr auto kReclaimWait = std::chrono::milliseconds(200);
+constexpr uint32_t kReclaimBatch = 1024;
+
+meta::ContentState KnownContent(const meta::Attr& attr) {
+  meta::ContentState content;
+  content.size_bytes = attr.size_bytes;
+  content.blocks = attr.blocks;
+  content.atime = attr.atime;
+  content.mtime = attr.mtime;
+  content.ctime = attr.ctime;
+  return content;
+}
+
+// The content of a file as its primary's object has it; kUnavailable while the volume is offline.
+Result<meta::ContentState> FindContent(const meta::Location& location, const VolumeSet& volumes) {
+  if (location.replicas.empty()) return KnownContent(location.attr);
+  const meta::Replica& primary = location.replicas.front();
+  PXFS_ASSIGN(const std::shared_ptr<Volume> volume, volumes.Require(primary.volume));
+  const auto st = volume->StatObject({location.attr.inode, primary.object_generation});
+  if (st) return ContentOf(*st);
+  if (!(st.error() == Code::kNotFound)) return Fail(st.error());
+  // Never written: the file is empty. Written once: what is known of it stays true, so that reading
+  // it says that the object is lost rather than showing an empty file.
+  if (primary.materialized)
+    log::error("{}: lost while inode {} was open for writing",
+               volumes.ObjectPath(primary, location.attr.inode), location.attr.inode.value);
+  return KnownContent(location.attr);
+}
+
+// True when no object of the item is left.
+bool RemoveObjects(const meta::ReclaimItem& item, const VolumeSet& volumes,
+                   std::set<std::pair<VolumeId, uint64_t>>& directories) {
+  bool gone = true;
+  for (const meta::Replica& replica : item.replicas) {
+    const auto volume = volumes.Find(replica.volume);
+    if (!volume) {
+      gone = false;
+      continue;
+    }
+    const ObjectName name{item.inode, replica.object_generation};
+    if (const auto removed = volume->RemoveObject(name); !removed) {
+      log::warn("cannot remove an object: {}", removed.error().message());
+      gone = false;
+    }
+    directories.emplace(replica.volume, item.inode.value / 1024);
+  }
+  return gone;
+}
+
+}  // namespace
+
+Status RecoverOpenFiles(meta::MetadataService& metadata, const VolumeSet& volumes) {
+  PXFS_ASSIGN(const std::vector<meta::Location> files, metadata.FilesToRecover());
+  for (const meta::Location& file : files) {
+    const auto content = FindContent(file, volumes);
+    if (!content) {
+      // Stays on the list, and is found again when the volume is back.
+      log::debug("inode {} cannot be recovered yet: {}", file.attr.inode.value,
+                 content.error().message());
+      continue;
+    }
+    PXFS_TRY(metadata.CommitRecovered(file.attr.inode, *content));
+  }
+  return {};
+}
+
+Result<size_t> ReclaimOnce(meta::MetadataService& metadata, const VolumeSet& volumes,
+                           uint32_t limit, std::chrono::milliseconds wait) {
+  PXFS_ASSIGN(std::vector<meta::ReclaimItem> items, metadata.WaitReclaimable(limit, wait));
+  std::set<std::pair<VolumeId, uint64_t>> directories;
+  std::erase_if(items, [&](const meta::ReclaimItem& item) {
+    return !RemoveObjects(item, volumes, directories);
+  });
+  for (const auto& [id, directory] : directories) {
+    if (const auto volume = volumes.Find(id))
+      volume->PruneDirectory({InodeId(directory * 1024), 0});
+  }
+  if (!items.empty()) PXFS_TRY(metadata.Reclaimed(items));
+  return items.size();
+}
+
+Maintenance::Maintenance(meta::MetadataService& metadata, VolumeSet& volumes)
+    : metadata_(metadata),
+      volumes_(volumes),
+      reporter_([this] { ReportLoop(); }),
+      reclaimer_([this] { ReclaimLoop(); }) {}
+
+Maintenance::~Maintenance() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stop_.notify_all();
+  reporter_.join();
+  reclaimer_.join();
+}
+
+bool Maintenance::Pause(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  return !stop_.wait_for(lock, time, [this] { return stopping_; });
+}
+
+void Maintenance::ReportLoop() {
+  do {
+    if (const auto done = volumes_.Refresh(); !done)
+      log::warn("cannot report the volumes: {}", done.error().message());
+    if (const auto done = RecoverOpenFiles(metadata_, volumes_); !done)
+      log::warn("cannot recover files that were open: {}", done.error().message());
+  } while (Pause(kReportInterval));
+}
+
+void Maintenance::ReclaimLoop() {
+  while (Pause(std::chrono::milliseconds(0))) {
+    const auto reclaimed = ReclaimOnce(metadata_, volumes_, kReclaimBatch, kReclaimWait);
+    if (reclaimed) continue;  // what could not go now is handed out again later
+    log::warn("cannot reclaim objects: {}", reclaimed.error().message());
+    Pause(kReportInterval);
+  }
+}
+
+}  // namespace pxfs::volumes

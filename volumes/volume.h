@@ -1,0 +1,145 @@
+// Volume: a directory on this node's disk that holds objects, and VolumeSet: those of one cluster.
+//
+// On disk (docs/formats.md): .pxfs-volume (identity, JSON), objects/ (0700), staging/ and views/
+// (0700). An object's path is objects/<inode / 1024, hex>/<inode, hex>-<object generation, hex>.
+// Nothing is read or written below a root whose identity file is missing or foreign.
+//
+// Thread-safe. Calls block for the disk.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "meta/service.h"
+
+namespace pxfs::volumes {
+
+struct ObjectName {
+  InodeId inode;
+  uint64_t generation = 0;  // meta::Replica::object_generation
+
+  std::string RelativePath() const;  // below the volume's root: "objects/0/1a-1"
+};
+
+// Owner and permission bits of an object, the same as its inode's.
+struct ObjectOwner {
+  uint32_t uid = 0, gid = 0;
+  uint32_t mode = 0600;  // 07777
+};
+
+struct VolumeIdentity {
+  std::string cluster_uuid;
+  std::string volume_uuid;
+  std::string name;
+};
+
+class Volume {
+ public:
+  // Makes the directories and the identity file at `root`, which must be an empty directory, or not
+  // exist yet. kExists: it holds something already, or belongs to a cluster (the message says
+  // which).
+  static Status Format(const std::string& root, const VolumeIdentity& identity);
+  // Takes back a Format: the volume must hold no object. The root itself stays. kNotEmpty, and as
+  // Open.
+  static Status Unformat(const std::string& root, const VolumeIdentity& identity);
+  // Checks the identity. kUnavailable: missing (the disk is not mounted?), kInvalid: foreign. The
+  // message says which.
+  static Result<std::shared_ptr<Volume>> Open(VolumeId id, const std::string& root,
+                                              const VolumeIdentity& expected);
+
+  VolumeId id() const { return id_; }
+  const std::string& root() const { return root_; }
+  const std::string& name() const { return identity_.name; }
+  int root_fd() const { return root_fd_.get(); }  // for *at() calls; owned by the volume
+
+  // flags as open(2); with O_CREAT the object is made with `owner` (which is needed then) if it is
+  // not there, and its directory as needed. Pass O_EXCL too where it cannot exist yet: that saves a
+  // look.
+  Result<UniqueFd> OpenObject(ObjectName name, int flags, const ObjectOwner* owner = nullptr) const;
+  Result<struct stat> StatObject(ObjectName name) const;
+  // Owner, mode and times as the inode's. kNotFound where there is no object.
+  Status SetOwner(ObjectName name, const ObjectOwner& owner) const;
+  Status SetTimes(ObjectName name, meta::Timestamp atime, meta::Timestamp mtime) const;
+  // Records which inode and path this is, for rebuilding a namespace from volumes (xattr
+  // trusted.pxfs.origin:
+  // "<inode, hex> <path>"; only the inode where the file system has no room for the path).
+  // kNotSupported where it has no such xattrs at all.
+  static Status SetOrigin(int object_fd, InodeId inode, const std::string& path);
+  // An object that is not there counts as removed.
+  Status RemoveObject(ObjectName name) const;
+  // Removes the directory of this object if nothing is in it any more.
+  void PruneDirectory(ObjectName name) const;
+  // Moves a file that lies on this volume's file system into place as an object (rename), or links
+  // it (hard link). kExists: the object is there already; kCrossDevice: the file lies elsewhere.
+  Status AdoptByRename(int source_dir_fd, const std::string& source, ObjectName name) const;
+  Status AdoptByLink(int source_dir_fd, const std::string& source, ObjectName name) const;
+
+  // Looks at the disk now: space, identity, whether it can be written.
+  meta::VolumeReport Inspect() const;
+  // Flushes the volume's file system (syncfs).
+  Status Sync() const;
+
+  Volume(VolumeId id, std::string root, VolumeIdentity identity, UniqueFd root_fd);
+
+ private:
+  Result<UniqueFd> CreateObject(ObjectName name, int flags, const ObjectOwner& owner) const;
+  Status MakeObjectDirectory(ObjectName name) const;
+
+  const VolumeId id_;
+  const std::string root_;
+  const VolumeIdentity identity_;
+  const UniqueFd root_fd_;
+};
+
+// meta's times and attributes of an object, from its stat.
+meta::Timestamp ToTimestamp(const struct timespec& time);
+struct timespec ToTimespec(const meta::Timestamp& time);
+meta::ContentState ContentOf(const struct stat& st);
+
+// The volumes of a cluster that this node can reach, by id. Thread-safe.
+class VolumeSet {
+ public:
+  // reports: this process answers for the volumes' health. False in clients, who may see less than
+  // the node does.
+  VolumeSet(std::string cluster_uuid, meta::MetadataService& metadata, bool reports = true);
+
+  // Opens volumes that metadata lists and that are not open yet, closes those that are gone, and
+  // reports each one's space and health to metadata. Call it at start and then every second or so.
+  Status Refresh();
+  // Null: not known, or offline. A volume found stays valid while held.
+  std::shared_ptr<Volume> Find(VolumeId id) const;
+  // The same, with an error that names the volume and why it is offline: kUnavailable.
+  Result<std::shared_ptr<Volume>> Require(VolumeId id) const;
+  std::vector<std::shared_ptr<Volume>> All() const;
+  // What metadata said of it at the last Refresh, offline or not.
+  std::optional<meta::VolumeInfo> Info(VolumeId id) const;
+  // The absolute path of a replica's object, and null-safe: empty where the volume is unknown.
+  std::string ObjectPath(const meta::Replica& replica, InodeId inode) const;
+
+ private:
+  struct Known {
+    meta::VolumeInfo info;
+    std::shared_ptr<Volume> volume;  // null while offline
+    std::string problem;             // why it is offline
+    meta::VolumeReport report;
+  };
+
+  Known Look(const meta::VolumeInfo& info, std::shared_ptr<Volume> volume) const;
+
+  const std::string cluster_uuid_;
+  meta::MetadataService& metadata_;
+  const bool reports_;
+  mutable std::mutex mutex_;  // guards known_
+  std::unordered_map<VolumeId, Known> known_;
+};
+
+}  // namespace pxfs::volumes

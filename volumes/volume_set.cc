@@ -1,0 +1,99 @@
+#include "base/logging.h"
+#include "volumes/volume.h"
+
+namespace pxfs::volumes {
+
+VolumeSet::VolumeSet(std::string cluster_uuid, meta::MetadataService& metadata, bool reports)
+    : cluster_uuid_(std::move(cluster_uuid)), metadata_(metadata), reports_(reports) {}
+
+VolumeSet::Known VolumeSet::Look(const meta::VolumeInfo& info,
+                                 std::shared_ptr<Volume> volume) const {
+  Known known;
+  known.info = info;
+  if (!volume) {
+    auto opened = Volume::Open(info.id, info.path, {cluster_uuid_, info.uuid, info.name});
+    if (!opened) {
+      known.report.volume = info.id;
+      known.report.usable = false;
+      known.report.problem = known.problem = opened.error().message();
+      return known;
+    }
+    volume = std::move(*opened);
+  }
+  known.report = volume->Inspect();
+  known.problem = known.report.problem;
+  if (known.report.usable) known.volume = std::move(volume);
+  return known;
+}
+
+Status VolumeSet::Refresh() {
+  PXFS_ASSIGN(const std::vector<meta::VolumeInfo> listed, metadata_.ListVolumes());
+  std::unordered_map<VolumeId, Known> before;
+  {
+    std::lock_guard lock(mutex_);
+    before = known_;
+  }
+  std::unordered_map<VolumeId, Known> now;
+  for (const meta::VolumeInfo& info : listed) {
+    const auto old = before.find(info.id);
+    Known known = Look(info, old == before.end() ? nullptr : old->second.volume);
+    const std::string& previous = old == before.end() ? "" : old->second.problem;
+    if (reports_ && known.problem != previous) {
+      if (known.problem.empty())
+        log::info("volume {} is online again: {}", info.name, info.path);
+      else
+        log::warn("volume {} is {}: {}", info.name, known.volume ? "impaired" : "offline",
+                  known.problem);
+    }
+    now.emplace(info.id, std::move(known));
+  }
+  {
+    std::lock_guard lock(mutex_);
+    known_ = now;
+  }
+  if (!reports_) return {};
+  for (const auto& [id, known] : now) PXFS_TRY(metadata_.ReportVolume(known.report));
+  return {};
+}
+
+std::shared_ptr<Volume> VolumeSet::Find(VolumeId id) const {
+  std::lock_guard lock(mutex_);
+  const auto it = known_.find(id);
+  return it == known_.end() ? nullptr : it->second.volume;
+}
+
+Result<std::shared_ptr<Volume>> VolumeSet::Require(VolumeId id) const {
+  std::lock_guard lock(mutex_);
+  const auto it = known_.find(id);
+  if (it == known_.end())
+    return Fail(Code::kUnavailable,
+                "volume " + std::to_string(id.value) + ": not known on this node");
+  if (!it->second.volume)
+    return Fail(Code::kUnavailable,
+                "volume " + it->second.info.name + " is offline: " + it->second.problem);
+  return it->second.volume;
+}
+
+std::vector<std::shared_ptr<Volume>> VolumeSet::All() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Volume>> all;
+  for (const auto& [id, known] : known_)
+    if (known.volume) all.push_back(known.volume);
+  return all;
+}
+
+std::optional<meta::VolumeInfo> VolumeSet::Info(VolumeId id) const {
+  std::lock_guard lock(mutex_);
+  const auto it = known_.find(id);
+  if (it == known_.end()) return std::nullopt;
+  return it->second.info;
+}
+
+std::string VolumeSet::ObjectPath(const meta::Replica& replica, InodeId inode) const {
+  std::lock_guard lock(mutex_);
+  const auto it = known_.find(replica.volume);
+  if (it == known_.end()) return "";
+  return it->second.info.path + "/" + ObjectName{inode, replica.object_generation}.RelativePath();
+}
+
+}  // namespace pxfs::volumes
