@@ -124,7 +124,7 @@ void FileSystem::Forgotten(InodeId inode) {
 
 void FileSystem::UpdateObjects(const meta::CallContext& ctx, const meta::Attr& attr, bool owner,
                                bool times) {
-  if (!attr.is_regular()) return;
+  if (!attr.is_regular() || (!owner && !times)) return;
   auto location = metadata_.Locate(ctx, attr.inode);
   if (!location) return;  // removed meanwhile
   for (const auto& replica : location->replicas) {

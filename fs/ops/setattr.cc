@@ -10,6 +10,14 @@
 namespace pxfs::fs::ops {
 namespace {
 
+bool ChangesOwner(const meta::AttrChange& change) {
+  return change.mode || change.uid || change.gid || change.clear_suid;
+}
+
+bool ChangesTimes(const meta::AttrChange& change) {
+  return change.atime || change.mtime || change.atime_now || change.mtime_now;
+}
+
 // Truncates the object of a file that this mount has open for writing, and tells metadata.
 Result<meta::Attr> TruncateOpen(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
                                 off_t size, meta::AttrChange change) {
@@ -27,8 +35,20 @@ Result<meta::Attr> Truncate(FileSystem& fs, const meta::CallContext& ctx, InodeI
   auto opened = fs.open_files().Open(ctx, inode, OpenTable::Mode::kWrite, false);
   if (!opened) return Fail(opened.error());
   auto attr = TruncateOpen(fs, ctx, inode, size, change);
+  if (attr) fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
   auto released = fs.open_files().Release(ctx, inode, OpenTable::Mode::kWrite);
   if (attr && !released) return Fail(released.error());
+  return attr;
+}
+
+// Owner, mode and times, in metadata and then on the objects. An open file is locked meanwhile: the
+// end of writing, which comes some time after close(2), reads the times of the object and stores
+// them, and would undo a change of times that came in between.
+Result<meta::Attr> Change(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
+                          const meta::AttrChange& change) {
+  const auto open_file = fs.open_files().Find(inode);
+  auto attr = fs.metadata().SetAttr(ctx, inode, change);
+  if (attr) fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
   return attr;
 }
 
@@ -52,19 +72,16 @@ void SetAttr(fuse_req_t request, fuse_ino_t node, struct stat* values, int to_se
   const InodeId inode = fs.InodeOf(node);
   const auto ctx = fs.ContextOf(request);
   meta::AttrChange change = ChangeFrom(*values, to_set);
-  const bool owner = change.mode || change.uid || change.gid;
   const bool truncate = (to_set & FUSE_SET_ATTR_SIZE) != 0;
   // With HANDLE_KILLPRIV_V2 it is the file system that clears setuid and setgid: at every chown,
   // and when somebody without privilege truncates.
   change.clear_suid = ((change.uid || change.gid) && !change.mode) || (truncate && ctx.uid != 0);
 
   auto attr = truncate ? Truncate(fs, ctx, inode, values->st_size, change)
-                       : fs.metadata().SetAttr(ctx, inode, change);
+                       : Change(fs, ctx, inode, change);
   if (!attr) return ReplyError(request, attr.error(), "setattr", inode);
-  const bool times = change.atime || change.mtime || change.atime_now || change.mtime_now;
-  if (owner || times || change.clear_suid)
-    fs.UpdateObjects(ctx, *attr, owner || change.clear_suid, times);
-  if (owner && (attr->mode & 0111) != 0) fs.open_files().DropIdle(inode);
+  const bool may_be_executed = change.mode || change.uid || change.gid;
+  if (may_be_executed && (attr->mode & 0111) != 0) fs.open_files().DropIdle(inode);
   const auto shown = fs.Show(*attr);
   fuse_reply_attr(request, &shown.st, shown.timeout_seconds);
 }

@@ -191,6 +191,16 @@ PXFS_SCENARIO(TimesNowAndOmit) {
   p.Times("f", "amc");
 }
 
+// A FUSE file system learns of a close(2) only some time after it has returned.
+PXFS_SCENARIO(TimesSetRightAfterClosing) {
+  for (int i = 0; i < 300; ++i) {
+    const std::string name = "f" + std::to_string(i % 10);
+    p.Make(name, "x");
+    p.Utimens(name, {100, i}, {200, i});
+    p.ExactTimes(name);
+  }
+}
+
 PXFS_SCENARIO(TimesSetOnAnOpenFile) {
   const int fd = p.Open("f", O_RDWR | O_CREAT);
   p.Write(fd, "written first");
