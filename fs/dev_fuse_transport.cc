@@ -19,6 +19,7 @@ DevFuseTransport::DevFuseTransport(UniqueFd device, ConnectionState& state, cons
     : device_(std::move(device)),
       state_(state),
       options_(options),
+      poll_(options.polling_threads),
       replay_init_(!state.init_request().empty()),
       succeeding_(!state.init_request().empty()) {}
 
@@ -53,6 +54,7 @@ ssize_t DevFuseTransport::Read(void* buffer, size_t size) {
     offered_flags2_ = reinterpret_cast<uint32_t*>(header + 1)[abi::kInitInFlags2];
     return static_cast<ssize_t>(init.size());
   }
+  poll_.Wait(device_.get());
   const ssize_t n = ::read(device_.get(), buffer, size);
   if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) return n;
   current_request_ = header->unique & ~abi::kUniqueResent;

@@ -7,6 +7,7 @@
 
 #include "base/unique_fd.h"
 #include "fs/connection_state.h"
+#include "fs/request_poll.h"
 #include "fs/transport.h"
 
 namespace pxfs::fs {
@@ -16,6 +17,7 @@ class DevFuseTransport final : public Transport {
   struct Options {
     bool passthrough = true;  // asked for; whether the kernel has it is another matter
     int threads = 4;
+    int polling_threads = 2;  // of these, see RequestPoll
   };
 
   // `device` is an open /dev/fuse, mounted. `state` outlives the transport; where it holds an INIT
@@ -41,6 +43,7 @@ class DevFuseTransport final : public Transport {
   const UniqueFd device_;
   ConnectionState& state_;
   const Options options_;
+  RequestPoll poll_;
   fuse_session* session_ = nullptr;
   std::atomic<bool> replay_init_;         // the next Read answers with the saved INIT request
   std::atomic<uint64_t> init_unique_{0};  // of the INIT request whose reply is awaited

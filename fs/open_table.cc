@@ -180,7 +180,8 @@ void OpenTable::Remove(OpenFile& file) {
 
 // Opens the object that `location` names and makes it the backing of the inode, where passthrough
 // is possible.
-Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, bool writable) {
+Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, bool writable,
+                             bool created) {
   const meta::Replica* replica = Choose(location, *env_.volumes, writable);
   if (!replica) {
     if (location.replicas.empty()) return Fail(Code::kCorruption, "inode has no replica");
@@ -198,16 +199,22 @@ Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, boo
 
   const volumes::ObjectOwner owner{location.attr.uid, location.attr.gid,
                                    location.attr.mode & 07777};
-  const int create = replica->materialized ? 0 : O_CREAT;
+  const auto open_object = [&](int flags) {
+    if (replica->materialized) return file.volume->OpenObject(file.object(), flags);
+    if (created) {
+      auto made = file.volume->OpenObject(file.object(), flags | O_CREAT | O_EXCL, &owner);
+      // The request is one that an earlier daemon had begun.
+      if (made || made.error() != Code::kExists) return made;
+    }
+    return file.volume->OpenObject(file.object(), flags | O_CREAT, &owner);
+  };
   // Prefer a descriptor that can serve later writers too; see 3 in the header for executables.
   const bool try_writable = writable || !file.executable;
-  Result<UniqueFd> fd = try_writable ? file.volume->OpenObject(file.object(), O_RDWR | create,
-                                                               create ? &owner : nullptr)
-                                     : Fail(Code::kReadOnly);
-  bool fd_writable = fd.has_value();
+  Result<UniqueFd> fd = try_writable ? open_object(O_RDWR) : Fail(Code::kReadOnly);
+  const bool fd_writable = fd.has_value();
   if (!fd && !writable &&
       (!try_writable || fd.error() == Code::kReadOnly || fd.error() == Code::kTextBusy)) {
-    fd = file.volume->OpenObject(file.object(), O_RDONLY | create, create ? &owner : nullptr);
+    fd = open_object(O_RDONLY);
   }
   if (!fd)
     return Fail(fd.error().code() == Code::kNotFound ? Error(Code::kIo, "object is missing")
@@ -252,7 +259,7 @@ Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId 
     // Nobody uses an idle backing that does not serve this writer: exchange it.
     if (!same_object || (file->opens() == 0 && !file->record->backing_writable)) {
       if (file->opens() == 0) Unbind(*file);
-      if (auto opened = BindObject(*file, *granted, true); !opened) {
+      if (auto opened = BindObject(*file, *granted, true, created != nullptr); !opened) {
         meta::ContentState unchanged{granted->attr.size_bytes, granted->attr.blocks,
                                      granted->attr.atime,      granted->attr.mtime,
                                      granted->attr.ctime,      std::nullopt};
@@ -266,7 +273,8 @@ Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId 
     auto location = env_.metadata->Locate(ctx, inode);
     if (!location) return give_up(location.error());
     if (!location->attr.is_regular()) return give_up(Error(Code::kInvalid, "not a regular file"));
-    if (auto opened = BindObject(*file, *location, false); !opened) return give_up(opened.error());
+    if (auto opened = BindObject(*file, *location, false, false); !opened)
+      return give_up(opened.error());
   }
   Opened opened;
   opened.backing_id = file->record->backing_id;
@@ -369,7 +377,7 @@ void OpenTable::GoIdle(std::shared_ptr<OpenFile> file) {
   {
     std::lock_guard lock(idle_mutex_);
     file->idle_ticket = next_ticket_++;
-    wake = idle_.empty() || idle_.size() >= kIdleBackings;
+    wake = idle_.empty() || idle_.size() == kIdleBackings + kIdleBatch;
     idle_.push_back({file, file->idle_ticket, std::chrono::steady_clock::now()});
   }
   if (wake) idle_changed_.notify_one();
@@ -384,7 +392,7 @@ void OpenTable::IdleLoop() {
     }
     const auto expiry = idle_.front().since + kIdleTime;
     if (idle_.size() <= kIdleBackings && std::chrono::steady_clock::now() < expiry) {
-      idle_changed_.wait_until(lock, expiry);
+      idle_changed_.wait_until(lock, expiry + kIdleSlack);
       continue;
     }
     const Idle oldest = std::move(idle_.front());

@@ -54,10 +54,10 @@ class OpenFile {
   std::shared_ptr<UniqueFd> fd;
   bool fd_writable = false;
   meta::Timestamp atime, mtime;  // as metadata has them
-  uint64_t size_bytes = 0;   // when it was bound to its object
-  bool executable = false;   // some execute bit is set
-  bool dead = false;         // out of the table: look up again
-  uint64_t idle_ticket = 0;  // of its newest entry in the idle list
+  uint64_t size_bytes = 0;       // when it was bound to its object
+  bool executable = false;       // some execute bit is set
+  bool dead = false;             // out of the table: look up again
+  uint64_t idle_ticket = 0;      // of its newest entry in the idle list
 
   volumes::ObjectName object() const { return {inode, record->object_generation}; }
   OpenCounts counts() const { return OpenCounts::Unpack(record->counts); }
@@ -80,8 +80,12 @@ class OpenFileRef {
 
 class OpenTable {
  public:
-  static constexpr size_t kIdleBackings = 1024;
+  static constexpr size_t kIdleBackings = 8192;
+  // They are let go of in batches, so that not every release wakes the thread that does it.
+  static constexpr size_t kIdleBatch = 128;
   static constexpr std::chrono::seconds kIdleTime{3};
+  static constexpr std::chrono::milliseconds kIdleSlack{
+      250};  // the same for those whose time is over
 
   struct Environment {
     meta::MetadataService* metadata;
@@ -138,7 +142,8 @@ class OpenTable {
 
   Shard& ShardOf(InodeId inode) { return shards_[std::hash<InodeId>{}(inode) % shards_.size()]; }
   Result<OpenFileRef> FindOrAdd(InodeId inode);
-  Status BindObject(OpenFile& file, const meta::Location& location, bool writable);
+  // `created`: the object is not there yet, unless the request is a repetition.
+  Status BindObject(OpenFile& file, const meta::Location& location, bool writable, bool created);
   Status EndWriting(const meta::CallContext& ctx, OpenFile& file);
   void Register(OpenFile& file, UniqueFd fd, bool writable);
   void GoIdle(std::shared_ptr<OpenFile> file);

@@ -91,11 +91,12 @@ Status Daemon::OpenCluster() {
   } else {
     PXFS_TRY(InitLogging({"", options_.log_level}));
   }
-  PXFS_ASSIGN(cluster_,
-              cli::Cluster::Open(options_.cluster_directory, cli::Access::kAny, kClusterWait, cli::kSessionGrace));
+  PXFS_ASSIGN(cluster_, cli::Cluster::Open(options_.cluster_directory, cli::Access::kAny,
+                                           kClusterWait, cli::kSessionGrace));
   if (cluster_->embedded()) {
     PXFS_ASSIGN(host_, cli::Host::Start(*cluster_, {.mountpoint = [this] {
-                  // Containers see the whole namespace, which a mount of a part of it does not show.
+                  // Containers see the whole namespace, which a mount of a part of it does not
+                  // show.
                   return present_ && options_.subdirectory.empty() ? options_.mountpoint : "";
                 }}));
   } else {
@@ -148,8 +149,9 @@ Status Daemon::Prepare() {
 
   fs::DevFuseTransport::Options transport_options;
   transport_options.passthrough = options_.passthrough != Passthrough::kOff;
-  transport_options.threads =
-      static_cast<int>(std::clamp(2 * std::thread::hardware_concurrency(), 4u, 16u));
+  const auto processors = static_cast<int>(std::thread::hardware_concurrency());
+  transport_options.threads = std::clamp(2 * processors, 4, 16);
+  transport_options.polling_threads = std::clamp(processors, 1, transport_options.threads / 2);
   const int device_number = device.get();
   transport_ =
       std::make_unique<fs::DevFuseTransport>(std::move(device), *state_, transport_options);

@@ -13,38 +13,45 @@ class Worker:
 
     def __init__(self, binary, options):
         self._binary = binary
-        self._sizes = ["--threads", options.threads, "--files", options.files, "--big-mib", options.big_mib,
-                       "--seconds", options.seconds]
+        self._seconds = options.seconds
+        self._sizes = ["--threads", options.threads, "--files", options.files, "--big-mib", options.big_mib]
 
-    def __call__(self, *arguments):
-        return command(self._binary, *arguments, *self._sizes)
+    def __call__(self, *arguments, turns=1):
+        return command(self._binary, *arguments, *self._sizes, "--seconds", self._seconds / turns)
 
     def operations(self):
         return json.loads(command(self._binary, "--list"))
 
 
+# An operation that changes nothing is measured in several short turns a round rather than in one long one: the closer in time
+# two subjects are measured, the less of the machine's noise is in their ratio.
+TURNS = 3
+
+
 def run_rounds(work, worker, subjects, operations, rounds):
-    """{operation: {subject: [sample per round]}}"""
+    """{operation: {subject: [sample, ...]}}, a sample a turn; the samples of one turn are at the same index."""
     samples = {op["name"]: {s.name: [] for s in subjects} for op in operations}
     for number in range(rounds):
         started = time.monotonic()
         for position, op in enumerate(operations):
-            shift = (number + position) % len(subjects)
-            for subject in subjects[shift:] + subjects[:shift]:
-                if subject.read_only and not op["read_only"]:
-                    continue
-                _progress(f"round {number + 1}/{rounds}: {op['name']} on {subject.name}")
-                samples[op["name"]][subject.name].append(_one(work, worker, subject, op))
+            turns = TURNS if op["read_only"] else 1
+            for turn in range(turns):
+                shift = (number + position + turn) % len(subjects)
+                for subject in subjects[shift:] + subjects[:shift]:
+                    if subject.read_only and not op["read_only"]:
+                        continue
+                    _progress(f"round {number + 1}/{rounds}: {op['name']} on {subject.name}")
+                    samples[op["name"]][subject.name].append(_one(work, worker, subject, op, turns))
         _progress(f"round {number + 1}/{rounds}: {time.monotonic() - started:.0f} s\n")
     return samples
 
 
-def _one(work, worker, subject, op):
+def _one(work, worker, subject, op, turns):
     subject.prepare(worker, op["name"])
     work.settle()
     if op["cold"] != "no":
         drop_caches(op["cold"])
-    sample = json.loads(worker("--op", op["name"], "--dir", subject.directory))
+    sample = json.loads(worker("--op", op["name"], "--dir", subject.directory, turns=turns))
     # Work that the operation has left to the background is not in its rate, so it is shown beside it.
     sample["background_cpu_seconds"] = work.settle()
     return sample
@@ -56,6 +63,12 @@ def _progress(text):
     elif text.endswith("\n"):
         sys.stderr.write(text)
     sys.stderr.flush()
+
+
+def ratios(samples, operation, subject, other):
+    """The rate of `subject` over that of `other`, turn by turn: both were measured within seconds of each other."""
+    runs = samples.get(operation, {})
+    return [a["rate"] / b["rate"] for a, b in zip(runs.get(subject, []), runs.get(other, []))]
 
 
 def medians(samples):

@@ -1,6 +1,9 @@
 """What is promised: (subject, operation) at least `factor` times the rate of another subject in the same run."""
 
 import collections
+import statistics
+
+from harness.measure import ratios
 
 Target = collections.namedtuple("Target", "subject operation factor of")
 
@@ -22,13 +25,16 @@ TARGETS = [
 ]
 
 
-def judge(medians):
-    """A list of {subject, operation, of, factor, measured, holds}; targets whose subjects did not run are left out."""
+def judge(samples):
+    """A list of {subject, operation, of, factor, measured, holds}; targets whose subjects did not run are left out.
+
+    What is measured is the median of the turns' ratios and not the ratio of two medians: what slows a turn down slows
+    down all who run in it."""
     verdicts = []
     for target in TARGETS:
-        by_subject = medians.get(target.operation, {})
-        if target.subject not in by_subject or target.of not in by_subject:
+        turns = ratios(samples, target.operation, target.subject, target.of)
+        if not turns:
             continue
-        measured = by_subject[target.subject]["rate"] / by_subject[target.of]["rate"]
+        measured = statistics.median(turns)
         verdicts.append({**target._asdict(), "measured": measured, "holds": measured >= target.factor})
     return verdicts

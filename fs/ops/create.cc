@@ -1,5 +1,6 @@
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -18,6 +19,11 @@ struct CreateOut {
   abi::OpenOut open;
 };
 static_assert(sizeof(CreateOut) == sizeof(fuse_entry_out) + sizeof(fuse_open_out));
+
+// While a file is written its attributes are not cached, but the kernel asks for them once more on
+// the way back from creating it (may_open), unless they are good for a moment. Nothing is missed:
+// other sessions' changes are revoked, and what this mount writes the kernel sees.
+constexpr double kNewFileAttrTimeoutSeconds = 0.01;
 
 void SetTimeout(double seconds, uint64_t* whole, uint32_t* nanoseconds) {
   *whole = static_cast<uint64_t>(seconds);
@@ -79,7 +85,9 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
     return ReplyError(request, opened.error(), "create", directory);
   }
   fs.CountOpen(*opened);
-  CreateOut reply{EntryOut(fs.EntryOf(created->attr)), OpenReplyOf(*opened)};
+  fuse_entry_param entry = fs.EntryOf(created->attr);
+  entry.attr_timeout = std::min(kNewFileAttrTimeoutSeconds, fs.options().attr_timeout_seconds);
+  CreateOut reply{EntryOut(entry), OpenReplyOf(*opened)};
   // O_CREAT | O_RDONLY: the release will be a reader's.
   if ((file->flags & O_ACCMODE) == O_RDONLY) {
     if (auto done = fs.open_files().MakeReader(ctx, inode); !done)
