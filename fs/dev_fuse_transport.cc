@@ -112,6 +112,12 @@ Status DevFuseTransport::Notify(uint32_t code) {
   return {};
 }
 
+void DevFuseTransport::InvalidateAttributes(uint64_t node) {
+  const int error = fuse_lowlevel_notify_inval_inode(session_, node, -1, 0);
+  if (error != 0 && error != -ENOENT)
+    log::warn("invalidating the attributes of inode {}: {}", node, std::strerror(-error));
+}
+
 Status DevFuseTransport::ExpireAllNames() {
   auto sent = Notify(abi::kNotifyIncEpoch);
   if (!sent && sent.error() == Code::kInvalid) return Fail(Code::kNotSupported);

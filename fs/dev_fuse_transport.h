@@ -31,6 +31,7 @@ class DevFuseTransport final : public Transport {
   std::string name() const override { return "dev_fuse"; }
   Result<int32_t> OpenBacking(int fd) override;
   void CloseBacking(int32_t id) override;
+  void InvalidateAttributes(uint64_t node) override;
   Status ExpireAllNames() override;
 
  private:

@@ -38,11 +38,14 @@ void FileSystem::OverlayObject(meta::Attr& attr, const struct stat& object, bool
   attr.blocks = static_cast<uint64_t>(object.st_blocks);
 }
 
-FileSystem::ShownAttr FileSystem::Show(const meta::Attr& stored) {
+FileSystem::ShownAttr FileSystem::Show(const meta::Attr& attr) {
+  return Show(attr, attr.is_regular() ? open_files_.Find(attr.inode) : std::nullopt);
+}
+
+FileSystem::ShownAttr FileSystem::Show(const meta::Attr& stored, std::optional<OpenFileRef> file) {
   meta::Attr attr = stored;
   double timeout = options_.attr_timeout_seconds;
   if (attr.is_regular()) {
-    auto file = open_files_.Find(attr.inode);
     const bool writing = attr.open_for_write || (file && (*file)->writers() > 0);
     if (file && (*file)->record->object_generation != 0 && (*file)->volume) {
       if (auto object = open_files_.Stat(**file)) OverlayObject(attr, *object, writing);

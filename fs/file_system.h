@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
 
@@ -73,6 +74,10 @@ class FileSystem {
     double timeout_seconds;  // how long the kernel may believe them
   };
   ShownAttr Show(const meta::Attr& attr);
+  // The same where `file` is the open file of the inode, if there is one, looked up (and so locked)
+  // before `attr` was read from metadata: then the end of a reader, which stores the access time,
+  // cannot fall in between.
+  ShownAttr Show(const meta::Attr& attr, std::optional<OpenFileRef> file);
   fuse_entry_param EntryOf(const meta::Attr& attr);
 
   // An inode lost its last name by a request of this mount, or by another session's: it is kept

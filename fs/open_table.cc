@@ -159,6 +159,8 @@ void OpenTable::LearnAtime(OpenFile& file) {
   change.atime = volumes::ToTimestamp(st->st_atim);
   change.atime_only = true;
   auto stored = env_.metadata->SetAttr({.session = env_.session}, file.inode, change);
+  // A reply that was made from what metadata had until now must not stay in the kernel's cache.
+  if (stored) env_.transport->InvalidateAttributes(file.inode.value);
   if (!stored && stored.error() != Code::kNotFound)
     log::warn("inode {}: storing its access time: {}", file.inode.value, stored.error().message());
 }

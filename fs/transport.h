@@ -53,6 +53,9 @@ class Transport {
   // CloseBacking, also when `fd` is closed, and beyond the life of this process. Thread-safe.
   virtual Result<int32_t> OpenBacking(int fd) = 0;
   virtual void CloseBacking(int32_t id) = 0;
+  // Makes the kernel ask for the inode's attributes again; replies to requests that are under way
+  // do not count any more. Takes no lock in the kernel that a request could hold. Thread-safe.
+  virtual void InvalidateAttributes(uint64_t node) = 0;
   // Makes the kernel look up every cached name again. kNotSupported before Linux 6.16. Thread-safe.
   virtual Status ExpireAllNames() = 0;
 

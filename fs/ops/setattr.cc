@@ -30,26 +30,28 @@ Result<meta::Attr> TruncateOpen(FileSystem& fs, const meta::CallContext& ctx, In
 }
 
 // A truncation is a short time of writing.
-Result<meta::Attr> Truncate(FileSystem& fs, const meta::CallContext& ctx, InodeId inode, off_t size,
-                            const meta::AttrChange& change) {
+Result<FileSystem::ShownAttr> Truncate(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
+                                       off_t size, const meta::AttrChange& change) {
   auto opened = fs.open_files().Open(ctx, inode, OpenTable::Mode::kWrite, false);
   if (!opened) return Fail(opened.error());
   auto attr = TruncateOpen(fs, ctx, inode, size, change);
   if (attr) fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
   auto released = fs.open_files().Release(ctx, inode, OpenTable::Mode::kWrite);
-  if (attr && !released) return Fail(released.error());
-  return attr;
+  if (!attr) return Fail(attr.error());
+  if (!released) return Fail(released.error());
+  return fs.Show(*attr);
 }
 
 // Owner, mode and times, in metadata and then on the objects. An open file is locked meanwhile: the
 // end of writing, which comes some time after close(2), reads the times of the object and stores
 // them, and would undo a change of times that came in between.
-Result<meta::Attr> Change(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
-                          const meta::AttrChange& change) {
-  const auto open_file = fs.open_files().Find(inode);
+Result<FileSystem::ShownAttr> Change(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
+                                     const meta::AttrChange& change) {
+  auto open_file = fs.open_files().Find(inode);
   auto attr = fs.metadata().SetAttr(ctx, inode, change);
-  if (attr) fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
-  return attr;
+  if (!attr) return Fail(attr.error());
+  fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
+  return fs.Show(*attr, std::move(open_file));
 }
 
 meta::AttrChange ChangeFrom(const struct stat& values, int to_set) {
@@ -77,13 +79,12 @@ void SetAttr(fuse_req_t request, fuse_ino_t node, struct stat* values, int to_se
   // and when somebody without privilege truncates.
   change.clear_suid = ((change.uid || change.gid) && !change.mode) || (truncate && ctx.uid != 0);
 
-  auto attr = truncate ? Truncate(fs, ctx, inode, values->st_size, change)
-                       : Change(fs, ctx, inode, change);
-  if (!attr) return ReplyError(request, attr.error(), "setattr", inode);
+  auto shown =
+      truncate ? Truncate(fs, ctx, inode, values->st_size, change) : Change(fs, ctx, inode, change);
+  if (!shown) return ReplyError(request, shown.error(), "setattr", inode);
   const bool may_be_executed = change.mode || change.uid || change.gid;
-  if (may_be_executed && (attr->mode & 0111) != 0) fs.open_files().DropIdle(inode);
-  const auto shown = fs.Show(*attr);
-  fuse_reply_attr(request, &shown.st, shown.timeout_seconds);
+  if (may_be_executed && (shown->st.st_mode & 0111) != 0) fs.open_files().DropIdle(inode);
+  fuse_reply_attr(request, &shown->st, shown->timeout_seconds);
 }
 
 }  // namespace pxfs::fs::ops

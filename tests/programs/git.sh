@@ -10,15 +10,26 @@ git config --global maintenance.auto false
 
 origin="$scratch/origin"
 mkdir "$origin"
-for i in $(seq 1 60); do
-  mkdir -p "$origin/dir$i/sub"
-  for j in $(seq 1 50); do
-    printf 'file %d of directory %d\n%s\n' "$j" "$i" "$(seq 1 "$j")" >"$origin/dir$i/f$j.txt"
-  done
-  printf '#!/bin/sh\nexit 0\n' >"$origin/dir$i/sub/run.sh"
-  chmod +x "$origin/dir$i/sub/run.sh"
-  ln -s "../f1.txt" "$origin/dir$i/sub/link"
-done
+(
+  cd "$origin"
+  mkdir -p dir{1..60}/sub
+  awk 'BEGIN {
+    for (i = 1; i <= 60; ++i) {
+      lines = ""
+      for (j = 1; j <= 50; ++j) {
+        lines = lines j "\n"
+        file = "dir" i "/f" j ".txt"
+        printf "file %d of directory %d\n%s", j, i, lines >file
+        close(file)
+      }
+      script = "dir" i "/sub/run.sh"
+      print "#!/bin/sh\nexit 0" >script
+      close(script)
+    }
+  }'
+  chmod +x dir*/sub/run.sh
+  for i in {1..60}; do ln -s ../f1.txt "dir$i/sub/link"; done
+)
 git -C "$origin" init -q
 git -C "$origin" add -A
 git -C "$origin" commit -qm 'First'
@@ -29,11 +40,9 @@ history() {
   git clone -q --no-hardlinks "$origin" "$repository"
   cd "$repository"
   git checkout -q -b topic
-  for i in $(seq 1 60); do
-    echo 'changed on the topic' >>"dir$i/f2.txt"
-    git mv "dir$i/f3.txt" "dir$i/renamed.txt"
-    git rm -q "dir$i/f4.txt"
-  done
+  for i in {1..60}; do echo 'changed on the topic' >>"dir$i/f2.txt"; done
+  for i in {1..10}; do git mv "dir$i/f3.txt" "dir$i/renamed.txt"; done
+  git rm -q dir{1..60}/f4.txt
   git commit -qam 'Topic'
   git checkout -q main
   for i in $(seq 1 60); do echo 'changed on main' >>"dir$i/f5.txt"; done

@@ -254,6 +254,19 @@ PXFS_SCENARIO(TimesOfReadingFollowRelatime) {
   p.Times("f", "amc");
 }
 
+// The access time of a reader is seen at once, although a FUSE file system learns only later that
+// it has closed the file.
+PXFS_SCENARIO(TimesOfReadingSeenRightAfterClosing) {
+  p.Make("f", "content");
+  for (int i = 0; i < 100; ++i) {
+    p.Utimens("f", {1'000, i}, {2'000, 0});
+    p.Times("f", "a");
+    p.Content("f");
+    p.Times("f", "a");
+    p.Times("f", "a");
+  }
+}
+
 PXFS_SCENARIO(TimesOfWritingWithoutAName) {
   const int fd = p.Open("f", O_RDWR | O_CREAT);
   p.Write(fd, "before");
