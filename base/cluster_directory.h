@@ -15,6 +15,7 @@ struct ClusterIdentity {
 
   std::string store_directory() const { return directory + "/meta"; }
   std::string run_directory() const { return directory + "/run"; }
+  std::string heat_path() const { return directory + "/run/heat"; }  // volumes::HeatTable
   std::string socket_path() const { return directory + "/run/pxfs.sock"; }
   std::string jobs_directory() const { return directory + "/jobs"; }
   std::string log_directory() const { return directory + "/log"; }

@@ -21,6 +21,13 @@ std::string NodeName() {
 
 }  // namespace
 
+std::unique_ptr<volumes::HeatTable> OpenHeatTable(const ClusterIdentity& identity) {
+  auto table = volumes::HeatTable::Open(identity.heat_path(), {});
+  if (table) return std::move(*table);
+  log::warn("heat is not counted: {}", table.error().message());
+  return nullptr;
+}
+
 Result<std::unique_ptr<Host>> Host::Start(Cluster& cluster, HostOptions options) {
   std::unique_ptr<Host> host(new Host(cluster));
   PXFS_TRY(MakeDirectories(cluster.identity().run_directory()));
@@ -35,9 +42,11 @@ Result<std::unique_ptr<Host>> Host::Start(Cluster& cluster, HostOptions options)
     self->disconnected_.notify_all();
   });
   meta::RegisterMetadataService(*host->server_, cluster.metadata());
-  host->jobs_ = std::make_unique<jobs::JobService>(jobs::JobServiceOptions{
-      cluster.metadata(), cluster.volumes(), cluster.identity().uuid,
-      cluster.identity().jobs_directory(), NodeName(), std::move(options.mountpoint)});
+  host->heat_ = OpenHeatTable(cluster.identity());
+  host->jobs_ = std::make_unique<jobs::JobService>(
+      jobs::JobServiceOptions{cluster.metadata(), cluster.volumes(), cluster.identity().uuid,
+                              cluster.identity().jobs_directory(), NodeName(), host->heat_.get(),
+                              std::move(options.mountpoint)});
   PXFS_TRY(host->jobs_->Start());
   jobs::RegisterJobService(*host->server_, *host->jobs_);
   PXFS_TRY(host->server_->Start());

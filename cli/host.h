@@ -14,6 +14,7 @@
 #include "cli/cluster.h"
 #include "jobs/service.h"
 #include "rpc/server.h"
+#include "volumes/heat_table.h"
 #include "volumes/maintenance.h"
 
 namespace pxfs::cli {
@@ -21,6 +22,10 @@ namespace pxfs::cli {
 // For Cluster::Open: how long a successor keeps the sessions of the mounts and clients that its
 // predecessor had served.
 inline constexpr std::chrono::seconds kSessionGrace{10};
+
+// The node's heat table, made if need be. Null, with a log line, where it cannot be had: nothing
+// depends on it.
+std::unique_ptr<volumes::HeatTable> OpenHeatTable(const ClusterIdentity& identity);
 
 struct HostOptions {
   // Where the namespace is mounted on this node, for containers; empty while it is not. Called from
@@ -48,6 +53,7 @@ class Host {
   explicit Host(Cluster& cluster) : cluster_(cluster) {}
 
   Cluster& cluster_;
+  std::unique_ptr<volumes::HeatTable> heat_;  // null where it cannot be had
   std::unique_ptr<volumes::Maintenance> maintenance_;
   std::unique_ptr<jobs::JobService> jobs_;
   std::unique_ptr<rpc::Server> server_;

@@ -43,6 +43,7 @@ int Run(int argc, char** argv) {
   AddIngest(app, command);
   AddWhere(app, command);
   AddInfo(app, command);
+  AddHot(app, command);
   AddPolicyVerbs(app, command);
   try {
     app.parse(argc, argv);

@@ -91,13 +91,26 @@ fuse_entry_param FileSystem::EntryOf(const meta::Attr& attr) {
   return entry;
 }
 
-void FileSystem::CountOpen(const OpenTable::Opened& opened) {
+void FileSystem::CountOpen(InodeId inode, const OpenTable::Opened& opened) {
+  uint64_t offered = 0;
   if (opened.backing_id > 0 && !opened.direct_io) {
+    offered = opened.size_bytes;
     ++counters_.passthrough_opens;
-    counters_.passthrough_bytes_offered += opened.size_bytes;
+    counters_.passthrough_bytes_offered += offered;
   } else {
     ++counters_.daemon_opens;
   }
+  if (options_.heat) options_.heat->CountOpen(inode, offered);
+}
+
+void FileSystem::CountRead(InodeId inode, uint64_t bytes) {
+  counters_.daemon_bytes_read += bytes;
+  if (options_.heat) options_.heat->CountBytes(inode, bytes);
+}
+
+void FileSystem::CountWritten(InodeId inode, uint64_t bytes) {
+  counters_.daemon_bytes_written += bytes;
+  if (options_.heat) options_.heat->CountBytes(inode, bytes);
 }
 
 void FileSystem::AddOrphan(InodeId inode) {

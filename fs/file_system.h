@@ -19,6 +19,7 @@
 #include "fs/open_table.h"
 #include "fs/transport.h"
 #include "meta/service.h"
+#include "volumes/heat_table.h"
 #include "volumes/volume.h"
 
 namespace pxfs::fs {
@@ -27,8 +28,9 @@ struct FileSystemOptions {
   double attr_timeout_seconds = 3600;
   double entry_timeout_seconds = 3600;
   double negative_timeout_seconds = 3600;
-  InodeId root = kRootInode;      // what is mounted: the cluster's root, or subdir=
-  std::string cluster_directory;  // for user.pxfs.cluster
+  InodeId root = kRootInode;           // what is mounted: the cluster's root, or subdir=
+  std::string cluster_directory;       // for user.pxfs.cluster
+  volumes::HeatTable* heat = nullptr;  // outlives the file system; null: heat is not counted
 };
 
 // What went which way, since the mount began. Passthrough hides the bytes that are really read and
@@ -54,7 +56,9 @@ class FileSystem {
   OpenTable& open_files() { return open_files_; }
   const FileSystemOptions& options() const { return options_; }
   RouteCounters& counters() { return counters_; }
-  void CountOpen(const OpenTable::Opened& opened);
+  void CountOpen(InodeId inode, const OpenTable::Opened& opened);
+  void CountRead(InodeId inode, uint64_t bytes);  // by the daemon
+  void CountWritten(InodeId inode, uint64_t bytes);
   SessionId session() const { return session_; }
 
   // The caller of a request. The kernel has checked permissions (default_permissions).

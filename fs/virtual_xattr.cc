@@ -39,6 +39,11 @@ Result<std::string> GetVirtualXattr(FileSystem& fs, const meta::CallContext& ctx
     PXFS_ASSIGN(const meta::PolicyView view, fs.metadata().GetPolicy(inode));
     return meta::ToText(view.effective);
   }
+  if (name == "heat") {
+    if (!fs.options().heat) return Fail(Code::kNoData);
+    const volumes::Heat heat = fs.options().heat->Get(inode);
+    return nlohmann::json{{"opens", heat.opens}, {"bytes", heat.bytes}}.dump();
+  }
   if (name == "stats" && inode == fs.options().root) return Stats(fs);
   if (name != "location" && name != "basepath" && name != "fullpath") return Fail(Code::kNoData);
   PXFS_ASSIGN(const meta::Location location, fs.metadata().Locate(ctx, inode));

@@ -378,7 +378,7 @@ Result<Container> LocalNode::Describe(Task& task, const Image& image, proto::Rou
   container.mounts.push_back(BindMount(mountpoint, "/pxfs", /*read_only=*/false));
 
   PXFS_ASSIGN(TaskInputs inputs, MakeViews(options_.metadata, options_.session, options_.volumes,
-                                           {launch, mountpoint}));
+                                           {launch, mountpoint, options_.heat}));
   routes = inputs.routes;
   PXFS_TRY(WriteManifests(task, inputs.files));
   for (auto& mount : inputs.mounts) container.mounts.push_back(std::move(mount));

@@ -32,6 +32,7 @@ struct LocalNodeOptions {
   std::string cluster_uuid;
   std::string state_directory;  // images/
   std::string node_name;
+  volumes::HeatTable* heat = nullptr;  // may be null
   std::function<std::string()> mountpoint;
   std::function<std::string(TaskKey)> log_file;
 };

@@ -49,8 +49,8 @@ Status JobService::Impl::Start() {
   }
   node_ = std::make_unique<LocalNode>(
       LocalNodeOptions{options_.metadata, options_.volumes, session_, options_.cluster_uuid,
-                       options_.state_directory, options_.node_name, options_.mountpoint,
-                       [this](TaskKey key) { return LogFile(key); }});
+                       options_.state_directory, options_.node_name, options_.heat,
+                       options_.mountpoint, [this](TaskKey key) { return LogFile(key); }});
   workers_ = std::make_unique<Workers>(kWorkers);
   PXFS_TRY(node_->Start(*this, live, unfinished));
   engine_ = std::thread([this] { RunEngine(); });

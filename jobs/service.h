@@ -21,6 +21,7 @@
 #include "meta/service.h"
 #include "rpc/jobs.pb.h"
 #include "rpc/server.h"
+#include "volumes/heat_table.h"
 #include "volumes/volume.h"
 
 namespace pxfs::jobs {
@@ -32,6 +33,7 @@ struct JobServiceOptions {
   std::string
       state_directory;  // <cluster>/jobs: logs, unpacked images, the state of running containers
   std::string node_name;
+  volumes::HeatTable* heat = nullptr;  // of this node; outlives the service; null: none
   // Where this node's FUSE mount is now; empty while there is none: then jobs wait, and new ones
   // are refused. Called from any thread.
   std::function<std::string()> mountpoint;

@@ -138,6 +138,8 @@ class InputView {
     if (linked) {
       out.routes.set_fast_files(out.routes.fast_files() + 1);
       out.routes.set_fast_bytes(out.routes.fast_bytes() + entry.attr.size_bytes);
+      // The opens of the task itself will be seen by nobody.
+      if (request_.heat) request_.heat->CountOpen(entry.attr.inode, entry.attr.size_bytes);
     } else {
       UseFuse(entry.path);
       out.routes.set_fuse_files(out.routes.fuse_files() + 1);

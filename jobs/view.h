@@ -18,6 +18,7 @@
 #include "jobs/bundle.h"
 #include "jobs/node.h"
 #include "meta/service.h"
+#include "volumes/heat_table.h"
 #include "volumes/volume.h"
 
 namespace pxfs::jobs {
@@ -30,7 +31,8 @@ struct TaskInputs {
 
 struct ViewRequest {
   const TaskLaunch& launch;
-  std::string mountpoint;  // of the namespace, on this node
+  std::string mountpoint;              // of the namespace, on this node
+  volumes::HeatTable* heat = nullptr;  // where linked files count as opened; null: nowhere
 };
 
 // Makes the views of a task and says how its container mounts them. What a failed call leaves,

@@ -56,6 +56,7 @@ class Daemon {
   const MountOptions& options_;
   std::unique_ptr<fs::ConnectionState> state_;
   std::unique_ptr<cli::Cluster> cluster_;
+  std::unique_ptr<volumes::HeatTable> heat_;
   std::unique_ptr<cli::Host> host_;  // null: another process serves the cluster
   std::unique_ptr<volumes::Maintenance> maintenance_;
   fs::CacheRevoker revoker_;
@@ -138,6 +139,8 @@ Status Daemon::Prepare() {
   fs_options.entry_timeout_seconds = options_.entry_timeout_seconds;
   fs_options.negative_timeout_seconds = options_.negative_timeout_seconds;
   fs_options.cluster_directory = cluster_->identity().directory;
+  heat_ = cli::OpenHeatTable(cluster_->identity());
+  fs_options.heat = heat_.get();
   if (!options_.subdirectory.empty()) {
     auto root = cluster_->metadata().Resolve({.session = session_id_}, kRootInode,
                                              options_.subdirectory, true);

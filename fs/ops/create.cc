@@ -84,7 +84,7 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
     fs.Forgotten(inode);
     return ReplyError(request, opened.error(), "create", directory);
   }
-  fs.CountOpen(*opened);
+  fs.CountOpen(inode, *opened);
   fuse_entry_param entry = fs.EntryOf(created->attr);
   entry.attr_timeout = std::min(kNewFileAttrTimeoutSeconds, fs.options().attr_timeout_seconds);
   CreateOut reply{EntryOut(entry), OpenReplyOf(*opened)};

@@ -40,7 +40,7 @@ void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
     if (n == 0) break;
     done += static_cast<size_t>(n);
   }
-  fs.counters().daemon_bytes_read += done;
+  fs.CountRead(inode, done);
   fuse_reply_buf(request, buffer, done);
 }
 
@@ -60,7 +60,7 @@ void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, o
     done += static_cast<size_t>(n);
   }
   fs.ClearSuid(fs.ContextOf(request), inode);
-  fs.counters().daemon_bytes_written += done;
+  fs.CountWritten(inode, done);
   fuse_reply_write(request, done);
 }
 

@@ -46,7 +46,7 @@ void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) noexcept {
       return ReplyError(request, truncated.error(), "open", inode);
     }
   }
-  fs.CountOpen(*opened);
+  fs.CountOpen(inode, *opened);
   const abi::OpenOut reply = OpenReplyOf(*opened);
   // A reply that nobody waits for any more (the caller was killed): the kernel sends no release for
   // it.
