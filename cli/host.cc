@@ -6,6 +6,7 @@
 #include <climits>
 
 #include "base/logging.h"
+#include "base/mount_registry.h"
 #include "base/unique_fd.h"
 #include "meta/remote_service.h"
 #include "volumes/location.h"
@@ -64,9 +65,13 @@ void Host::WaitForOtherMounts(SessionId own) {
       log::error("asking for other mounts: {}", statistics.error().message());
       return;
     }
-    const bool others = std::any_of(
-        statistics->sessions.begin(), statistics->sessions.end(),
-        [&](const meta::SessionInfo& session) { return session.caches && session.id != own; });
+    // A detached session is resumed by a daemon that the supervisor of its mount starts.
+    const bool may_resume = !ListMountRecords(cluster_.identity().run_directory()).empty();
+    const bool others = std::any_of(statistics->sessions.begin(), statistics->sessions.end(),
+                                    [&](const meta::SessionInfo& session) {
+                                      return session.caches && session.id != own &&
+                                             (session.attached || may_resume);
+                                    });
     if (!others) return;
     std::unique_lock lock(mutex_);
     const uint64_t seen = disconnects_;

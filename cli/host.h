@@ -40,7 +40,8 @@ class Host {
   static Result<std::unique_ptr<Host>> Start(Cluster& cluster, HostOptions options);
   ~Host();
 
-  // Blocks until no other session that caches (a further mount) depends on this process.
+  // Blocks until no other session that caches (a further mount) depends on this process. A mount
+  // that was killed does not count: nobody is left to resume its session.
   void WaitForOtherMounts(SessionId own);
   // The mount has come: queued jobs may start.
   void MountReady();

@@ -29,6 +29,9 @@ Result<std::unique_ptr<MetadataService>> LocalService::Open(std::unique_ptr<KvEn
   std::unique_ptr<LocalService> service(
       new LocalService(std::move(store), options, std::move(lock)));
   PXFS_TRY(service->sessions_.Load());
+  // A client may repeat a call on one connection before another one has resumed its session.
+  for (const SessionInfo& session : service->sessions_.List())
+    PXFS_TRY(service->repetitions_.Load(session.id));
   PXFS_TRY(service->volumes_.Load());
   PXFS_TRY(service->policies_.Load());
   PXFS_TRY(service->EndStraySessions());

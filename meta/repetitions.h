@@ -4,8 +4,8 @@
 // 1. A mutation of a session that has a number (CallContext::request) leaves its outcome in its own
 // transaction, in one
 //    of kSlots places of its session. So at most that many outcomes are kept, the latest ones.
-// 2. Only a session that is resumed can repeat anything: resuming loads its outcomes, and each
-// answers once. A session
+// 2. Only after a restart of the service, or of a session's process, can anything be repeated:
+//    opening the store, and resuming a session, load the outcomes, and each answers once. A session
 //    that runs on costs nothing here but the record.
 // 3. What was in flight is sent again at once, so that outcomes are forgotten some time after the
 // last resumption:

@@ -71,6 +71,7 @@ struct SessionInfo {
   SessionId id;
   std::string description;
   bool caches = false;
+  bool attached = false;        // false: the service died, and nobody has resumed it since
   uint64_t open_for_write = 0;  // files
 };
 

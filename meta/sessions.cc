@@ -128,7 +128,7 @@ std::vector<SessionInfo> SessionTable::List() const {
   std::vector<SessionInfo> list;
   std::shared_lock lock(mutex_);
   for (const auto& [id, session] : sessions_)
-    list.push_back({id, session.description, session.caches, 0});
+    list.push_back({id, session.description, session.caches, session.attached, 0});
   return list;
 }
 

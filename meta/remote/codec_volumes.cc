@@ -163,6 +163,7 @@ void Encode(pb::Statistics& to, const Statistics& from) {
     item.set_description(session.description);
     item.set_caches(session.caches);
     item.set_open_for_write(session.open_for_write);
+    item.set_attached(session.attached);
   }
 }
 
@@ -173,7 +174,8 @@ void Decode(const pb::Statistics& from, Statistics& to, Validity&) {
   to.open_for_write = from.open_for_write();
   for (const pb::SessionInfo& item : from.sessions())
     to.sessions.push_back(
-        {SessionId(item.id()), item.description(), item.caches(), item.open_for_write()});
+        {SessionId(item.id()), item.description(), item.caches(), item.attached(),
+         item.open_for_write()});
 }
 
 }  // namespace pxfs::meta::remote

@@ -1,6 +1,7 @@
 // kill -9 of what serves a mount, while several processes work on it: afterwards every operation
 // that had returned is there, and the store and the volumes fit together.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -58,34 +59,46 @@ class Crash : public testing::TestWithParam<Variant> {
            std::to_string(worker);
   }
 
-  // Lets the workers do about `operations` and kills everything that serves the mount, while they
-  // go on.
-  void WorkAndKill(int round, uint64_t operations) {
+  void StartWorkers(int round, uint64_t operations) {
     int ends[2];
     ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-    const UniqueFd reader(ends[0]), writer(ends[1]);
+    reached_ = UniqueFd(ends[0]);
+    const UniqueFd writer(ends[1]);  // the workers inherit it
     new (control_) WorkloadControl;
     control_->wanted = operations;
     control_->reached_fd = writer.get();
-    std::vector<pid_t> workers;
+    workers_.clear();
     for (int i = 0; i < kWorkers; ++i) {
       ASSERT_STATUS(MakeDirectories(WorkerDirectory(round, i)));
-      workers.push_back(StartWorker(WorkerDirectory(round, i), LogFile(round, i),
-                                    static_cast<uint32_t>(round * kWorkers + i), *control_));
+      workers_.push_back(StartWorker(WorkerDirectory(round, i), LogFile(round, i),
+                                     static_cast<uint32_t>(round * kWorkers + i), *control_));
     }
+  }
+  // Until they have done what was wanted; false: they ended before that.
+  bool WaitForWork() {
     char byte;
-    ASSERT_EQ(::read(reader.get(), &byte, 1), 1);
-    control_->killed = true;
-    EXPECT_STATUS(mounted_->Kill());
-    for (const pid_t pid : workers) {
+    return ::read(reached_.get(), &byte, 1) == 1;
+  }
+  void WaitForWorkers() {
+    for (const pid_t pid : workers_) {
       const auto process = Process::Find(pid);
       const bool ended = process && process->WaitForEnd(kLimit);
-      EXPECT_TRUE(ended) << "a worker hangs after the kill";
+      EXPECT_TRUE(ended) << "a worker hangs";
       if (!ended) ::kill(pid, SIGKILL);
       int status = 0;
       ASSERT_EQ(::waitpid(pid, &status, 0), pid);
       EXPECT_EQ(status, 0) << "a worker met an error that the kill does not explain; see its log";
     }
+  }
+
+  // Lets the workers do about `operations` and kills everything that serves the mount, while they
+  // go on.
+  void WorkAndKill(int round, uint64_t operations) {
+    StartWorkers(round, operations);
+    EXPECT_TRUE(WaitForWork());
+    control_->killed = true;
+    EXPECT_STATUS(mounted_->Kill());
+    WaitForWorkers();
   }
 
   void ExpectHistory(int round) {
@@ -99,6 +112,8 @@ class Crash : public testing::TestWithParam<Variant> {
 
   std::unique_ptr<MountedCluster> mounted_;
   WorkloadControl* control_ = nullptr;
+  UniqueFd reached_;
+  std::vector<pid_t> workers_;
 };
 
 TEST_P(Crash, LosesNothingThatHadReturned) {
@@ -124,16 +139,42 @@ TEST_P(Crash, LeavesAStoreThatCanBeChecked) {
   EXPECT_THAT(*problems, testing::IsEmpty());
 }
 
+// Mounts outlive the metadata service: what they are asked meanwhile waits for the next one.
+class CrashOfPxfsd : public Crash {};
+
+TEST_P(CrashOfPxfsd, IsNotNoticedByTheWorkload) {
+  constexpr uint64_t kBetweenKills = 400;
+  StartWorkers(0, kBetweenKills);
+  for (int round = 0; round < Rounds(); ++round) {
+    ASSERT_TRUE(WaitForWork());
+    ASSERT_STATUS(mounted_->KillAndRestartDaemon());
+    control_->wanted = control_->done + kBetweenKills;
+  }
+  EXPECT_TRUE(WaitForWork());
+  control_->stop = true;
+  WaitForWorkers();
+  ExpectHistory(0);
+  ASSERT_STATUS(mounted_->Stop());
+  const auto problems = InspectCluster(mounted_->cluster().directory());
+  ASSERT_TRUE(problems) << problems.error().message();
+  EXPECT_THAT(*problems, testing::IsEmpty());
+}
+
+std::string NameOf(const testing::TestParamInfo<Variant>& info) {
+  return std::string(ToString(info.param.shape)) +
+         (info.param.options == "passthrough=off" ? "Relayed" : "Passthrough");
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, CrashOfPxfsd,
+                         testing::Values(Variant{Shape::kDaemon, "passthrough=auto"},
+                                         Variant{Shape::kDaemon, "passthrough=off"}),
+                         NameOf);
 INSTANTIATE_TEST_SUITE_P(Shapes, Crash,
                          testing::Values(Variant{Shape::kEmbedded, "passthrough=auto"},
                                          Variant{Shape::kEmbedded, "passthrough=off"},
                                          Variant{Shape::kDaemon, "passthrough=auto"},
                                          Variant{Shape::kDaemon, "passthrough=off"}),
-                         [](const auto& info) {
-                           return std::string(ToString(info.param.shape)) +
-                                  (info.param.options == "passthrough=off" ? "Relayed"
-                                                                           : "Passthrough");
-                         });
+                         NameOf);
 
 }  // namespace
 }  // namespace pxfs::test

@@ -92,6 +92,17 @@ void Model::Apply(const Operation& operation) {
   names_ = std::move(moved);
 }
 
+void Model::ApplyInterrupted(const Operation& operation, const Model& found) {
+  const bool appends =
+      operation.kind == OperationKind::kAppend || operation.kind == OperationKind::kAppendHeld;
+  const size_t before = appends ? At(operation.path).content.size() : 0;
+  Apply(operation);
+  if (!appends || !found.Has(operation.path)) return;
+  std::string& content = inodes_[names_[operation.path]].content;
+  const size_t size = found.At(operation.path).content.size();
+  if (size > before && size < content.size()) content.resize(size);
+}
+
 bool Model::IsEmptyDirectory(const std::string& path) const {
   return std::none_of(names_.begin(), names_.end(),
                       [&](const auto& entry) { return IsBelow(entry.first, path); });

@@ -50,6 +50,9 @@ class Model {
  public:
   // What `operation` does when it succeeds; it must be possible here.
   void Apply(const Operation& operation);
+  // What `operation` does when a kill interrupts it after it has begun to have an effect, as far as
+  // `found` shows: all of it, but a write may have been cut short.
+  void ApplyInterrupted(const Operation& operation, const Model& found);
   // An operation that will succeed on this tree.
   Operation Choose(std::mt19937& random) const;
 

@@ -122,7 +122,7 @@ Result<std::vector<std::string>> InspectCluster(const std::string& cluster_direc
   {
     PXFS_ASSIGN(const auto cluster,
                 cli::Cluster::Open(cluster_directory, cli::Access::kServe, milliseconds(10'000)));
-    store = cluster->identity().store_directory();
+    store = cluster->identity().store_directory() + "/leveldb";
     PXFS_ASSIGN(problems, Inspection(*cluster).Run());
   }
   PXFS_ASSIGN(const auto engine, meta::OpenLevelDb(store, false));

@@ -23,7 +23,7 @@ class Worker {
 
   // Returns the exit status.
   int Run() {
-    for (;;) {
+    while (!control_.stop) {
       const Operation operation = model_.Choose(random_);
       Log("B " + operation.Line());
       if (const int error = Execute(operation); error != 0) {
@@ -37,6 +37,7 @@ class Worker {
           ::write(control_.reached_fd, "x", 1) != 1)
         return 1;
     }
+    return 0;
   }
 
  private:
@@ -162,7 +163,7 @@ std::string CompareWithHistory(const WorkerHistory& history, const std::string& 
   if (actual == expected) return "";
   if (history.in_flight) {
     Model after = history.done;
-    after.Apply(*history.in_flight);
+    after.ApplyInterrupted(*history.in_flight, *found);
     if (actual == after.Text()) return "";
   }
   std::ostringstream out;

@@ -17,13 +17,15 @@ namespace pxfs::test {
 struct WorkloadControl {
   std::atomic<uint64_t> done{0};    // operations that returned, of all workers
   std::atomic<bool> killed{false};  // set before the first signal: errors are expected from now on
-  uint64_t wanted = 0;              // when `done` reaches this, one byte is written to `reached_fd`
+  std::atomic<bool> stop{false};    // ends the workers before their next operation
+  std::atomic<uint64_t> wanted{0};  // when `done` reaches this, one byte is written to `reached_fd`
   int reached_fd = -1;
 };
 
-// Runs in a process of its own until the mount is gone. Appends to `log`, a file outside the mount,
-// "B operation" before an operation and "D" when it has returned. The process ends with 0; or with
-// 1 after an error that no kill explains, which is then the last line of the log ("E ...").
+// Runs in a process of its own until the mount is gone or it is told to stop. Appends to `log`, a
+// file outside the mount, "B operation" before an operation and "D" when it has returned. The
+// process ends with 0; or with 1 after an error that no kill explains, which is then the last line
+// of the log ("E ...").
 pid_t StartWorker(const std::string& directory, const std::string& log, uint32_t seed,
                   WorkloadControl& control);
 

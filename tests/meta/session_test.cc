@@ -288,6 +288,7 @@ TEST_P(SessionTest, RepeatedRequestsAnswerAsBefore) {
   for (auto& request : requests) {
     const std::string first = request();
     Reopen();
+    EXPECT_EQ(request(), first) << "before the session is resumed";
     EXPECT_OK(service_->OpenSession({"", ctx.session, nullptr}));
     EXPECT_EQ(request(), first);
     EXPECT_OK(service_->OpenSession({"", ctx.session, nullptr}));

@@ -14,7 +14,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/json_file.h"
 #include "tests/support/mount_table.h"
 
 namespace pxfs::test {
@@ -74,27 +73,13 @@ bool IsError(const std::string& line) {
          line.find("[critical]") != std::string::npos;
 }
 
+std::string RunDirectory(const std::string& cluster_directory) {
+  return cluster_directory + "/run";
+}
+
 }  // namespace
 
 const char* ToString(Shape shape) { return shape == Shape::kEmbedded ? "embedded" : "daemon"; }
-
-Result<std::vector<MountRecord>> ReadMountRecords(const std::string& cluster_directory) {
-  std::vector<MountRecord> records;
-  const std::string directory = cluster_directory + "/run/mounts";
-  if (!filesystem::exists(directory)) return records;
-  for (const auto& entry : filesystem::directory_iterator(directory)) {
-    if (entry.path().extension() != ".json") continue;
-    PXFS_ASSIGN(const nlohmann::json json, ReadJsonFile(entry.path()));
-    MountRecord record;
-    record.mountpoint = json.value("mountpoint", "");
-    record.supervisor_pid = json.value("supervisor_pid", 0);
-    record.daemon_pid = json.value("daemon_pid", 0);
-    record.transport = json.value("transport", "");
-    record.passthrough = json.value("passthrough", false);
-    records.push_back(record);
-  }
-  return records;
-}
 
 Result<std::unique_ptr<Mount>> Mount::Start(const std::string& cluster_directory,
                                             const std::string& mountpoint,
@@ -112,8 +97,8 @@ Result<std::unique_ptr<Mount>> Mount::Start(const std::string& cluster_directory
 }
 
 Status Mount::FindProcesses(const std::string& cluster_directory) {
-  PXFS_ASSIGN(const auto records, ReadMountRecords(cluster_directory));
-  for (const MountRecord& record : records) {
+  // Of living mounts only: one that was killed leaves its record, and may have been at this place.
+  for (const MountRecord& record : ListMountRecords(RunDirectory(cluster_directory))) {
     if (record.mountpoint != mountpoint_) continue;
     record_ = record;
     for (const pid_t pid : {record.supervisor_pid, record.daemon_pid}) {
@@ -212,14 +197,20 @@ Status MountedCluster::Stop() {
       return Fail(Code::kIo,
                   "pxfsd ended with wait status " + std::to_string(status) + " on SIGTERM");
   }
-  PXFS_ASSIGN(const auto records, ReadMountRecords(cluster_->directory()));
-  if (!records.empty())
-    return Fail(Code::kExists,
-                "a record of the mount at " + records[0].mountpoint + " is left behind");
+  // Those of killed mounts are gone since the next one was looked up (FindProcesses).
+  const std::string records = RunDirectory(cluster_->directory()) + "/mounts";
+  if (filesystem::exists(records) && !filesystem::is_empty(records))
+    return Fail(Code::kExists, "a record of a mount is left behind in " + records);
   if (const auto errors = LoggedErrors(); !errors.empty())
     return Fail(Code::kIo, "a daemon logged " + std::to_string(errors.size()) +
                                " errors, first: " + errors[0]);
   return {};
+}
+
+Status MountedCluster::KillAndRestartDaemon() {
+  daemon_.process().Signal(SIGKILL);
+  PXFS_TRY(daemon_.Wait(kEndLimit));
+  return StartDaemon();
 }
 
 Status MountedCluster::Kill() {

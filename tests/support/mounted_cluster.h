@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/mount_registry.h"
 #include "base/result.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_cluster.h"
@@ -22,16 +23,6 @@ enum class Shape {
   kDaemon,    // a separate pxfsd does, behind its Unix socket
 };
 const char* ToString(Shape shape);
-
-// What a mount writes about itself into CLUSTER/run/mounts/.
-struct MountRecord {
-  std::string mountpoint;
-  pid_t supervisor_pid = 0;
-  pid_t daemon_pid = 0;
-  std::string transport;
-  bool passthrough = false;
-};
-Result<std::vector<MountRecord>> ReadMountRecords(const std::string& cluster_directory);
 
 // One mount of a cluster.
 class Mount {
@@ -89,6 +80,8 @@ class MountedCluster {
   Status Stop();
   // Mounts once more (and starts pxfsd once more) after Stop or Kill.
   Status Restart();
+  // kill -9 of pxfsd alone, which is then started again; the mount goes on.
+  Status KillAndRestartDaemon();
   // kill -9 of everything that serves the mount.
   Status Kill();
   // Log lines of level error or worse, of all daemons so far.
