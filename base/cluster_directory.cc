@@ -26,10 +26,39 @@ Result<std::string> GetStringXattr(const std::string& path, const char* name) {
   return value;
 }
 
+std::string WithoutTrailingSlashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
 std::string ParentOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+bool IsOwnDirectory(const std::string& path) { return path == "/" || path == "."; }
+
+// Whether what is at `path` is of the same file system as the directory that it is named in: not a
+// mount, and no symlink to elsewhere.
+bool BelongsToParent(const struct stat& st, const std::string& path) {
+  struct stat parent;
+  return ::stat(ParentOf(path).c_str(), &parent) == 0 && parent.st_dev == st.st_dev;
+}
+
+// The cluster whose mount `path` lies in; where it does not exist, its nearest ancestor that does.
+Result<std::string> MountedClusterOf(std::string path) {
+  for (;;) {
+    auto cluster = GetStringXattr(path, "user.pxfs.cluster");
+    if (cluster) return cluster;
+    struct stat st;
+    const bool there = ::stat(path.c_str(), &st) == 0;
+    // Special files have no such attributes: their directory knows.
+    if (there && (S_ISDIR(st.st_mode) || !BelongsToParent(st, path)))
+      return Fail(cluster.error());
+    if (IsOwnDirectory(path)) return Fail(Code::kNotFound);
+    path = ParentOf(path);
+  }
 }
 
 std::string Absolute(const std::string& path) {
@@ -101,8 +130,7 @@ Result<std::string> FindCluster(const std::string& option, const std::string& pa
   if (const char* variable = std::getenv("PXFS_CLUSTER"); variable && *variable)
     return Absolute(variable);
   if (!path.empty() && path.rfind(kScheme, 0) != 0) {
-    if (auto cluster = GetStringXattr(path, "user.pxfs.cluster")) return cluster;
-    if (auto cluster = GetStringXattr(ParentOf(path), "user.pxfs.cluster")) return cluster;
+    if (auto cluster = MountedClusterOf(WithoutTrailingSlashes(path))) return cluster;
   }
   const auto clusters = MountedClusters();
   if (clusters.size() == 1) return *clusters.begin();
@@ -121,13 +149,18 @@ Result<std::string> NamespacePath(const std::string& path) {
     return inside;
   }
   if (auto inside = GetStringXattr(path, "user.pxfs.path")) return inside;
-  std::string trimmed = path;
-  while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
+  const std::string trimmed = WithoutTrailingSlashes(path);
   const std::string name = trimmed.substr(trimmed.rfind('/') + 1);
-  if (!name.empty() && name != "." && name != "..") {
+  struct stat st;
+  const bool there = ::stat(path.c_str(), &st) == 0;
+  const bool by_parent = there ? !S_ISDIR(st.st_mode) && BelongsToParent(st, trimmed)
+                               : !name.empty() && name != "." && name != "..";
+  if (by_parent) {
     if (auto parent = GetStringXattr(ParentOf(trimmed), "user.pxfs.path"))
       return (*parent == "/" ? "" : *parent) + "/" + name;
   }
+  if (!there && MountedClusterOf(trimmed))
+    return Fail(Code::kNotFound, path + ": no such file or directory");
   return Fail(Code::kNotFound,
               path + ": not inside a pxfs mount; give a path inside one, or pxfs:/PATH");
 }

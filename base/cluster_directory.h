@@ -32,7 +32,8 @@ Result<std::string> FindCluster(const std::string& option, const std::string& pa
 Status WriteIdentity(const ClusterIdentity& identity);
 
 // The path within the namespace of a host path inside a mount (xattr user.pxfs.path), or of
-// `pxfs:/PATH`. The last component need not exist. kNotFound: not inside a pxfs mount.
+// `pxfs:/PATH`. The last component need not exist. kNotFound: not inside a pxfs mount, or the
+// directory is not there.
 Result<std::string> NamespacePath(const std::string& path);
 
 // A field of /proc/self/mounts or mountinfo as it was before blanks and backslashes became \\ooo.

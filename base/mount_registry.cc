@@ -19,10 +19,13 @@ std::string FileOf(const std::string& run_directory, pid_t supervisor) {
 }
 
 // A process that has ended and that nobody has waited for yet is not alive: its pidfd is readable.
+// A number may mean another program since, as records outlast a reboot: ours say so in their name.
 bool Alive(pid_t pid) {
   const UniqueFd process(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
   pollfd ended{process.get(), POLLIN, 0};
-  return process && ::poll(&ended, 1, 0) == 0;
+  if (!process || ::poll(&ended, 1, 0) != 0) return false;
+  const auto name = ReadFile("/proc/" + std::to_string(pid) + "/comm", 64);
+  return name && name->find("pxfs") != std::string::npos;
 }
 
 }  // namespace

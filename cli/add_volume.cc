@@ -1,8 +1,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "base/bytes.h"
 #include "cli/cluster.h"
@@ -54,6 +56,23 @@ Status CheckPlace(const Cluster& cluster, const VolumeArgument& volume,
   return {};
 }
 
+// Waits until whoever answers for the volumes has looked at this one, so that files can be placed
+// there. Returns what is known of it then.
+Result<meta::VolumeInfo> WaitUntilKnown(Cluster& cluster, const meta::VolumeInfo& added) {
+  constexpr std::chrono::milliseconds kLookAgain{10}, kLongest{5000};
+  const auto deadline = std::chrono::steady_clock::now() + kLongest;
+  for (;;) {
+    PXFS_ASSIGN(const std::vector<meta::VolumeInfo> listed, cluster.metadata().ListVolumes());
+    for (const meta::VolumeInfo& volume : listed) {
+      if (volume.id == added.id && (volume.total_bytes != 0 || !volume.problem.empty()))
+        return volume;
+    }
+    // It is added in any case; a daemon that does not look at its volumes says so elsewhere.
+    if (std::chrono::steady_clock::now() > deadline) return added;
+    std::this_thread::sleep_for(kLookAgain);
+  }
+}
+
 }  // namespace
 
 Result<meta::VolumeInfo> AddVolume(Cluster& cluster, const VolumeArgument& argument) {
@@ -90,7 +109,7 @@ Result<meta::VolumeInfo> AddVolume(Cluster& cluster, const VolumeArgument& argum
   }
   PXFS_TRY(cluster.metadata().Sync());
   PXFS_TRY(cluster.volumes().Refresh());
-  return added;
+  return WaitUntilKnown(cluster, *added);
 }
 
 Result<std::vector<std::string>> VolumeWarnings(Cluster& cluster) {

@@ -64,7 +64,8 @@ Result<VolumeArgument> ParseVolumeArgument(const std::string& text);
 // Makes a cluster directory and its volumes. Nothing is left behind on failure. kExists, kInvalid.
 Result<ClusterIdentity> FormatCluster(const std::string& directory, const std::string& name,
                                       const std::vector<VolumeArgument>& volumes);
-// Formats the volume and adds it to metadata. As FormatCluster.
+// Formats the volume, adds it to metadata, and waits until files can be placed there. As
+// FormatCluster.
 Result<meta::VolumeInfo> AddVolume(Cluster& cluster, const VolumeArgument& volume);
 
 // What a user may want to know of the volumes' places, such as two volumes on one file system; one

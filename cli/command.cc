@@ -2,17 +2,16 @@
 
 #include <unistd.h>
 
+#include "cli/paths.h"
+
 namespace pxfs::cli {
 namespace {
-
-// How long a process that is starting or leaving may take.
-constexpr std::chrono::milliseconds kWait{5000};
 
 CLI::App* AddSubcommand(CLI::App& parent, Command& command, const std::string& name,
                         const std::string& description) {
   CLI::App* subcommand = parent.add_subcommand(name, description);
   subcommand->set_help_flag("-h,--help", "Print this help and exit");
-  AddClusterOption(*subcommand, command);
+  AddClusterOptions(*subcommand, command);
   return subcommand;
 }
 
@@ -36,10 +35,14 @@ CLI::App* AddVerbGroup(CLI::App& parent, Command& command, const std::string& na
   return group;
 }
 
-void AddClusterOption(CLI::App& app, Command& command) {
+void AddClusterOptions(CLI::App& app, Command& command) {
   app.add_option("--cluster", command.cluster,
                  "The cluster directory (default: $PXFS_CLUSTER, or what is mounted)")
       ->type_name("DIR");
+  app.add_option("--lock-wait", command.lock_wait_seconds,
+                 "How long to wait for another command that has the cluster open (5)")
+      ->check(CLI::Range(0.0, 1e6))
+      ->type_name("SECONDS");
 }
 
 void AddJsonOption(CLI::App& verb, Command& command) {
@@ -48,7 +51,9 @@ void AddJsonOption(CLI::App& verb, Command& command) {
 
 Result<std::unique_ptr<Cluster>> OpenCluster(const Command& command, const std::string& path) {
   PXFS_ASSIGN(const std::string directory, FindCluster(command.cluster, path));
-  return Cluster::Open(directory, Access::kAny, kWait);
+  const auto wait = std::chrono::duration<double>(command.lock_wait_seconds);
+  return Cluster::Open(directory, Access::kAny,
+                       std::chrono::duration_cast<std::chrono::milliseconds>(wait));
 }
 
 meta::CallContext CallerContext() {
@@ -65,9 +70,21 @@ meta::CallContext CallerContext() {
   return ctx;
 }
 
+Result<std::string> NamespaceArgument(Cluster& cluster, const std::string& path) {
+  PXFS_ASSIGN(const std::string inside, NamespacePath(path));
+  if (path.starts_with("pxfs:")) return inside;
+  PXFS_ASSIGN(const std::string canonical, CanonicalPath(path));
+  const std::string mounted = MountedClusterAt(canonical);
+  if (mounted.empty() || mounted == cluster.identity().directory) return inside;
+  const auto other = ReadIdentity(mounted);
+  if (other && other->uuid == cluster.identity().uuid) return inside;
+  return Fail(Code::kInvalid, path + ": lies in a mount of the cluster " + mounted + ", not of " +
+                                  cluster.identity().directory + "; give --cluster " + mounted);
+}
+
 Result<meta::Attr> ResolveArgument(Cluster& cluster, const meta::CallContext& ctx,
                                    const std::string& path) {
-  PXFS_ASSIGN(const std::string inside, NamespacePath(path));
+  PXFS_ASSIGN(const std::string inside, NamespaceArgument(cluster, path));
   auto attr = cluster.metadata().Resolve(ctx, kRootInode, inside, /*follow_last=*/true);
   if (!attr)
     return Fail(attr.error().code(), path + ": " + std::string(Describe(attr.error().code())));

@@ -15,7 +15,8 @@ namespace pxfs::cli {
 inline constexpr int kOk = 0, kFailed = 1, kUsage = 2;
 
 struct Command {
-  std::string cluster;  // --cluster
+  std::string cluster;           // --cluster
+  double lock_wait_seconds = 5;  // --lock-wait: for a process that has the store open
   bool json = false;
   // Set by the verb that was parsed. The result is the exit status; a verb that has shown its
   // errors itself returns kFailed.
@@ -23,13 +24,14 @@ struct Command {
   std::function<Result<int>()> run;
 };
 
-// A verb with --cluster and --help. `run` is called once everything is parsed.
+// A verb with --cluster, --lock-wait and --help. `run` is called once everything is parsed.
 CLI::App* AddVerb(CLI::App& parent, Command& command, const std::string& name,
                   const std::string& description, std::function<Result<int>()> run);
 // A verb that only has verbs below it.
 CLI::App* AddVerbGroup(CLI::App& parent, Command& command, const std::string& name,
                        const std::string& description);
-void AddClusterOption(CLI::App& app, Command& command);
+// --cluster and --lock-wait.
+void AddClusterOptions(CLI::App& app, Command& command);
 void AddJsonOption(CLI::App& verb, Command& command);
 
 // The cluster that the options and `path` (may be empty) mean.
@@ -38,6 +40,9 @@ Result<std::unique_ptr<Cluster>> OpenCluster(const Command& command, const std::
 // Calls on behalf of who runs this program: with checks unless it is root.
 meta::CallContext CallerContext();
 
+// The path within the namespace of `cluster` that a PATH argument means. kInvalid: it lies in a
+// mount of another cluster; kNotFound as NamespacePath.
+Result<std::string> NamespaceArgument(Cluster& cluster, const std::string& path);
 // The inode that a PATH argument means; symlinks are followed. The error names `path`.
 Result<meta::Attr> ResolveArgument(Cluster& cluster, const meta::CallContext& ctx,
                                    const std::string& path);

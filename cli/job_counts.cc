@@ -10,8 +10,19 @@ namespace {
 
 constexpr uint32_t kPage = 1000;
 
-Result<std::map<std::string, uint64_t>> CountShown(const std::string& cluster_directory) {
-  std::map<std::string, uint64_t> counts;
+using Counts = std::map<std::string, uint64_t>;
+
+Counts NoJobs() {
+  Counts counts;
+  for (int state = jobs::proto::JobState_MIN + 1; state <= jobs::proto::JobState_MAX; ++state) {
+    if (jobs::proto::JobState_IsValid(state))
+      counts[jobs::Name(static_cast<jobs::proto::JobState>(state))] = 0;
+  }
+  return counts;
+}
+
+Result<Counts> CountShown(const std::string& cluster_directory) {
+  Counts counts = NoJobs();
   PXFS_ASSIGN(jobs::Client client, jobs::Client::Connect(cluster_directory));
   jobs::proto::ListRequest request;
   request.set_finished(true);
@@ -31,7 +42,7 @@ Result<std::map<std::string, uint64_t>> CountShown(const std::string& cluster_di
 
 Result<std::map<std::string, uint64_t>> CountJobs(Cluster& cluster) {
   if (::geteuid() != 0) return CountShown(cluster.identity().directory);
-  std::map<std::string, uint64_t> counts;
+  Counts counts = NoJobs();
   PXFS_ASSIGN(const jobs::RecordStore::Loaded loaded, jobs::RecordStore(cluster.metadata()).Load());
   for (const auto& [id, job] : loaded.jobs) ++counts[jobs::Name(job.record.state())];
   return counts;

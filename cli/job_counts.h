@@ -10,7 +10,8 @@
 
 namespace pxfs::cli {
 
-// By the name of the state. Of all users for root; others see what the job service shows them.
+// By the name of the state, every state among them. Of all users for root; others see what the job
+// service shows them.
 Result<std::map<std::string, uint64_t>> CountJobs(Cluster& cluster);
 
 }  // namespace pxfs::cli

@@ -31,6 +31,9 @@ std::string MountedClusterAt(const std::string& canonical_path) {
   stdfs::path path = canonical_path;
   struct stat st;
   while (path.has_relative_path() && ::lstat(path.c_str(), &st) != 0) path = path.parent_path();
+  // Symlinks and special files have no such attributes.
+  if (::lstat(path.c_str(), &st) == 0 && !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+    path = path.parent_path();
   char cluster[PATH_MAX];
   const ssize_t size = ::getxattr(path.c_str(), "user.pxfs.cluster", cluster, sizeof cluster);
   return size > 0 ? std::string(cluster, static_cast<size_t>(size)) : std::string();

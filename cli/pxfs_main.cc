@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "base/logging.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
@@ -20,10 +21,18 @@ std::string ParsedVerb(const CLI::App& app) {
   return verb;
 }
 
+// CLI11 misses a subcommand before it looks at the word that was meant as one.
+std::string WhatIsWrong(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+  if (!dynamic_cast<const CLI::RequiredError*>(&error) || unknown.empty()) return error.what();
+  const std::string& word = unknown.front();
+  return "'" + word + "': no such " + (word.starts_with("-") ? "option" : "command");
+}
+
 int Usage(const CLI::App& app, const CLI::ParseError& error) {
   const std::string verb = ParsedVerb(app);
   PrintError(verb.empty() ? "" : verb.substr(1),
-             std::string(error.what()) + "; try 'pxfs" + verb + " --help'");
+             WhatIsWrong(app, error) + "; try 'pxfs" + verb + " --help'");
   return kUsage;
 }
 
@@ -33,7 +42,7 @@ int Run(int argc, char** argv) {
   app.name("pxfs");
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.set_version_flag("--version", "pxfs " PXFS_VERSION);
-  AddClusterOption(app, command);
+  AddClusterOptions(app, command);
   app.require_subcommand(1);
   AddFormat(app, command);
   AddStatus(app, command);
@@ -68,6 +77,12 @@ int Run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    // What the libraries tell a daemon's log; a command says most of it itself.
+    if (const auto logging = pxfs::InitLogging({"", "error"}); !logging) {
+      pxfs::cli::PrintError("", logging.error().message());
+      return pxfs::cli::kFailed;
+    }
+    spdlog::set_pattern("pxfs: %v");
     return pxfs::cli::Run(argc, argv);
   } catch (const std::exception& error) {
     pxfs::cli::PrintError("", std::string("internal error: ") + error.what());

@@ -18,6 +18,7 @@
 #include "base/mount_registry.h"
 #include "cli/cluster.h"
 #include "cli/host.h"
+#include "cli/paths.h"
 #include "fs/connection_state.h"
 #include "fs/dev_fuse_transport.h"
 #include "fs/session.h"
@@ -26,9 +27,6 @@
 
 namespace pxfs::mount_helpers {
 namespace {
-
-// How long to wait for a process that is just leaving the cluster (umount does not wait for it).
-constexpr std::chrono::seconds kClusterWait{30};
 
 void Tell(const std::string& line) {
   const UniqueFd status(kStatusFd);
@@ -48,6 +46,7 @@ class Daemon {
 
  private:
   Status OpenCluster();
+  Status CheckHidesNothing() const;
   Status OpenMetadataSession();
   Status Mount();
   void Ready();
@@ -92,8 +91,12 @@ Status Daemon::OpenCluster() {
   } else {
     PXFS_TRY(InitLogging({"", options_.log_level}));
   }
-  PXFS_ASSIGN(cluster_, cli::Cluster::Open(options_.cluster_directory, cli::Access::kAny,
-                                           kClusterWait, cli::kSessionGrace));
+  // Another process may just be leaving the cluster: umount does not wait for it.
+  const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::duration<double>(options_.lock_wait_seconds));
+  PXFS_ASSIGN(cluster_, cli::Cluster::Open(options_.cluster_directory, cli::Access::kAny, wait,
+                                           cli::kSessionGrace));
+  if (!state_->mounted()) PXFS_TRY(CheckHidesNothing());
   if (cluster_->embedded()) {
     PXFS_ASSIGN(host_, cli::Host::Start(*cluster_, {.mountpoint = [this] {
                   // Containers see the whole namespace, which a mount of a part of it does not
@@ -104,6 +107,24 @@ Status Daemon::OpenCluster() {
     PXFS_TRY(cluster_->volumes().Refresh());
     maintenance_ =
         std::make_unique<volumes::Maintenance>(cluster_->metadata(), cluster_->volumes());
+  }
+  return {};
+}
+
+// What lies below the mount point is out of reach once something is mounted there.
+Status Daemon::CheckHidesNothing() const {
+  const std::string& mountpoint = options_.mountpoint;
+  const auto refuse = [&](const std::string& what) {
+    return Fail(Code::kInvalid, "mount point " + mountpoint + ": the mount would hide " + what +
+                                    "; choose a directory that holds neither the cluster nor a "
+                                    "volume");
+  };
+  if (cli::IsWithin(cluster_->identity().directory, mountpoint))
+    return refuse("the cluster directory " + cluster_->identity().directory);
+  PXFS_ASSIGN(const std::vector<meta::VolumeInfo> volumes, cluster_->metadata().ListVolumes());
+  for (const meta::VolumeInfo& volume : volumes) {
+    if (cli::IsWithin(volume.path, mountpoint))
+      return refuse("the volume " + volume.name + " at " + volume.path);
   }
   return {};
 }

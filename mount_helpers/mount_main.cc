@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,19 @@ int Complain(const std::string& problem, int status = 1) {
   return status;
 }
 
+// Whether the topmost mount at this path is one of ours.
+bool IsMounted(const std::string& mountpoint) {
+  bool ours = false;
+  std::ifstream mounts("/proc/self/mounts");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string source, at, type;
+    if (fields >> source >> at >> type && UnescapeMountField(at) == mountpoint)
+      ours = type == "fuse.pxfs";
+  }
+  return ours;
+}
+
 // What can be known to be wrong before anything is started.
 Status Check(const MountOptions& options) {
   struct stat st;
@@ -33,7 +48,14 @@ Status Check(const MountOptions& options) {
     return FailErrno(errno, "mount point " + options.mountpoint);
   if (!S_ISDIR(st.st_mode))
     return Fail(Code::kNotDirectory, "mount point " + options.mountpoint + ": not a directory");
-  if (options.remount) return {};
+  const bool mounted = IsMounted(options.mountpoint);
+  if (options.remount) {
+    if (mounted) return {};
+    return Fail(Code::kInvalid, options.mountpoint + ": pxfs is not mounted there; mount it first");
+  }
+  if (mounted)
+    return Fail(Code::kBusy,
+                options.mountpoint + ": pxfs is mounted there already; umount it first");
   if (::stat(options.source.c_str(), &st) != 0 && options.source.find(":/") != std::string::npos)
     return Fail(Code::kNotSupported,
                 options.source +

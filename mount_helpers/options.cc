@@ -27,6 +27,8 @@ Options (-o):
   negative_timeout=SECONDS
   allow_other=on|off          let users other than the one who mounts in (on)
   default_permissions=on|off  check permission bits and ACLs (on)
+  locks=local                 locks hold among the programs of this host (the default)
+  lock_wait=SECONDS           how long to wait for another process that has the cluster open (30)
   log_file=FILE, log_level=trace|debug|info|warn|error|off
   foreground                  stay, log to standard error
   remount, nosuid, nodev, noexec, sync, dirsync, noatime, relatime, strictatime, nodiratime and
@@ -68,6 +70,8 @@ const std::map<std::string_view, Flag> kFlags = {
 
 const std::set<std::string_view> kIgnored = {"_netdev", "nofail", "auto",  "noauto", "user",
                                              "users",   "owner",  "group", "nouser", "defaults"};
+
+const std::set<std::string_view> kLogLevels = {"trace", "debug", "info", "warn", "error", "off"};
 
 // mount(8) repeats at a remount what the mount table shows.
 const std::set<std::string_view> kShownByKernel = {"user_id", "group_id", "max_read", "blksize"};
@@ -120,11 +124,21 @@ Status ApplyOption(MountOptions& options, std::string name, const std::string& v
     } else {
       return Fail(Code::kInvalid, "option passthrough=" + value + ": give on, off or auto");
     }
+  } else if (name == "locks") {
+    // Locks of one node's programs are the kernel's affair.
+    if (value != "local")
+      return Fail(Code::kInvalid,
+                  "option locks=" + value + ": this version has local locks only (locks=local)");
+  } else if (name == "lock_wait") {
+    PXFS_ASSIGN(options.lock_wait_seconds, Seconds(name, value));
   } else if (name == "subdir" && !value.empty()) {
     options.subdirectory = value;
   } else if (name == "log_file" && !value.empty()) {
     options.log_file = value;
-  } else if (name == "log_level" && !value.empty()) {
+  } else if (name == "log_level") {
+    if (kLogLevels.count(value) == 0)
+      return Fail(Code::kInvalid,
+                  "option log_level=" + value + ": give trace, debug, info, warn, error or off");
     options.log_level = value;
   } else {
     return Fail(Code::kInvalid, "unknown option '" + name + (has_value ? "=" + value : "") +
@@ -185,8 +199,14 @@ Result<MountOptions> ParseArguments(const std::vector<std::string>& arguments) {
 
 Status ResolvePaths(MountOptions& options) {
   char resolved[PATH_MAX];
-  if (!::realpath(options.mountpoint.c_str(), resolved))
+  if (!::realpath(options.mountpoint.c_str(), resolved)) {
+    if (errno == ENOTCONN)
+      return Fail(Code::kUnavailable, "mount point " + options.mountpoint +
+                                          ": a file system whose processes were killed is still "
+                                          "there; take it away with 'umount -l " +
+                                          options.mountpoint + "'");
     return Fail(ErrnoError(errno, "mount point " + options.mountpoint));
+  }
   options.mountpoint = resolved;
   options.cluster_directory =
       ::realpath(options.source.c_str(), resolved) ? resolved : options.source;

@@ -23,6 +23,7 @@ struct MountOptions {
   double attr_timeout_seconds = 3600;
   double entry_timeout_seconds = 3600;
   double negative_timeout_seconds = 3600;
+  double lock_wait_seconds = 30;
   Passthrough passthrough = Passthrough::kAuto;
   std::string log_file;  // empty: CLUSTER/log/
   std::string log_level = "info";

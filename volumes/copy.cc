@@ -126,6 +126,11 @@ Result<CopyResult> CopyIntoObject(const Volume& volume, ObjectName name, const O
   const int fd = object.get();
   const auto copy = [&]() -> Result<CopyResult> {
     CopyResult result;
+    if (before.st_size == 0) {
+      // Such as those of /proc, which have content but no size.
+      PXFS_ASSIGN(const size_t more, ReadSome(source_fd, 1, 0));
+      if (more != 0) return Fail(Code::kNotSupported, "it has content but says that its size is 0");
+    }
     result.reflinked =
         options.reflink && before.st_size > 0 && ::ioctl(fd, FICLONE, source_fd) == 0;
     PXFS_ASSIGN(result.checksum, result.reflinked

@@ -39,6 +39,7 @@ struct CopyResult {
 //
 // Blocks for the copying, not for the disk unless verifying: use Volume::Sync, or fsync, before
 // relying on it. kExists: the object is there already; kStale: the source changed meanwhile;
+// kNotSupported: a file such as those of /proc, whose size is 0 though it can be read;
 // kCorruption: what was read back differs; kNoSpace; kInterrupted. Nothing is left behind on
 // errors.
 Result<CopyResult> CopyIntoObject(const Volume& volume, ObjectName name, const ObjectOwner& owner,

@@ -114,8 +114,9 @@ class VolumeSet {
 
   // Opens volumes that metadata lists and that are not open yet, closes those that are gone, and
   // reports each one's space and health to metadata. Call it at start and then every second or so.
-  Status Refresh();
-  // Null: not known, or offline. A volume found stays valid while held.
+  Status Refresh() const;
+  // Null: not known, or offline. A volume found stays valid while held. One that was added since
+  // the last Refresh is looked for first.
   std::shared_ptr<Volume> Find(VolumeId id) const;
   // The same, with an error that names the volume and why it is offline: kUnavailable.
   Result<std::shared_ptr<Volume>> Require(VolumeId id) const;
@@ -133,13 +134,15 @@ class VolumeSet {
     meta::VolumeReport report;
   };
 
+  // Null where metadata does not list it.
+  std::optional<Known> Get(VolumeId id) const;
   Known Look(const meta::VolumeInfo& info, std::shared_ptr<Volume> volume) const;
 
   const std::string cluster_uuid_;
   meta::MetadataService& metadata_;
   const bool reports_;
   mutable std::mutex mutex_;  // guards known_
-  std::unordered_map<VolumeId, Known> known_;
+  mutable std::unordered_map<VolumeId, Known> known_;
 };
 
 }  // namespace pxfs::volumes

@@ -26,7 +26,7 @@ VolumeSet::Known VolumeSet::Look(const meta::VolumeInfo& info,
   return known;
 }
 
-Status VolumeSet::Refresh() {
+Status VolumeSet::Refresh() const {
   PXFS_ASSIGN(const std::vector<meta::VolumeInfo> listed, metadata_.ListVolumes());
   std::unordered_map<VolumeId, Known> before;
   {
@@ -56,22 +56,35 @@ Status VolumeSet::Refresh() {
   return {};
 }
 
+std::optional<VolumeSet::Known> VolumeSet::Get(VolumeId id) const {
+  for (bool looked = false;; looked = true) {
+    {
+      std::lock_guard lock(mutex_);
+      const auto it = known_.find(id);
+      if (it != known_.end()) return it->second;
+    }
+    if (looked) return std::nullopt;
+    if (const auto refreshed = Refresh(); !refreshed) {
+      log::warn("cannot list the volumes: {}", refreshed.error().message());
+      return std::nullopt;
+    }
+  }
+}
+
 std::shared_ptr<Volume> VolumeSet::Find(VolumeId id) const {
-  std::lock_guard lock(mutex_);
-  const auto it = known_.find(id);
-  return it == known_.end() ? nullptr : it->second.volume;
+  const auto known = Get(id);
+  return known ? known->volume : nullptr;
 }
 
 Result<std::shared_ptr<Volume>> VolumeSet::Require(VolumeId id) const {
-  std::lock_guard lock(mutex_);
-  const auto it = known_.find(id);
-  if (it == known_.end())
+  const auto known = Get(id);
+  if (!known)
     return Fail(Code::kUnavailable,
                 "volume " + std::to_string(id.value) + ": not known on this node");
-  if (!it->second.volume)
+  if (!known->volume)
     return Fail(Code::kUnavailable,
-                "volume " + it->second.info.name + " is offline: " + it->second.problem);
-  return it->second.volume;
+                "volume " + known->info.name + " is offline: " + known->problem);
+  return known->volume;
 }
 
 std::vector<std::shared_ptr<Volume>> VolumeSet::All() const {

@@ -2,9 +2,11 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 
+#include "cli/command.h"
 #include "cli/paths.h"
 
 namespace pxfs::cli {
@@ -19,6 +21,20 @@ std::string WithoutTrailingSlashes(std::string path) {
 std::string NameOf(const std::string& source) {
   const std::string name = source.substr(source.rfind('/') + 1);
   return name == "." || name == ".." ? "" : name;
+}
+
+bool IsDirectory(const std::string& source) {
+  struct stat st;
+  return ::lstat(source.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool WasMadeOf(const std::vector<MadeDirectory>& history, const std::string& path, InodeId inode,
+               const std::string& source) {
+  const auto canonical = CanonicalPath(source);
+  return canonical && std::any_of(history.begin(), history.end(), [&](const MadeDirectory& made) {
+           return made.path == path && made.source == *canonical &&
+                  (!made.inode || made.inode == inode);
+         });
 }
 
 Status CheckSource(const Cluster& cluster, const std::string& source,
@@ -38,19 +54,26 @@ Status CheckSource(const Cluster& cluster, const std::string& source,
 }  // namespace
 
 Result<Destinations> FindDestinations(Cluster& cluster, const meta::CallContext& ctx,
-                                      const IngestOptions& options) {
-  PXFS_ASSIGN(std::string path, NamespacePath(options.destination));
+                                      const IngestOptions& options,
+                                      const std::vector<MadeDirectory>& history) {
+  PXFS_ASSIGN(std::string path, NamespaceArgument(cluster, options.destination));
   path = WithoutTrailingSlashes(path);
   meta::MetadataService& metadata = cluster.metadata();
   Destinations result;
   std::string made;  // the name of DEST where it has to be made
   auto attr = metadata.Resolve(ctx, kRootInode, path, /*follow_last=*/true);
-  if (attr && !attr->is_directory())
+  const bool single_file = options.sources.size() == 1 && !IsDirectory(options.sources.front());
+  if (attr && !attr->is_directory() && !single_file)
     return Fail(Code::kExists, options.destination + ": exists already and is no directory");
   if (!attr && attr.error() != Code::kNotFound)
     return Fail(attr.error().code(),
                 options.destination + ": " + std::string(Describe(attr.error().code())));
-  if (!attr) {
+  // The file that DEST is, or the directory that an earlier run has made of the source, to be gone
+  // on with.
+  const bool itself = attr && (!attr->is_directory() ||
+                               (options.resume && options.sources.size() == 1 &&
+                                WasMadeOf(history, path, attr->inode, options.sources.front())));
+  if (!attr || itself) {
     const size_t slash = path.rfind('/');
     made = path.substr(slash + 1);
     path = slash == 0 ? "/" : path.substr(0, slash);
@@ -77,6 +100,8 @@ Result<Destinations> FindDestinations(Cluster& cluster, const meta::CallContext&
     result.roots.push_back({source, std::move(relative)});
   }
   if (!made.empty() && options.sources.size() > 1) result.directory_to_make = made;
+  if (!made.empty() && options.sources.size() == 1 && IsDirectory(options.sources.front()))
+    result.made_of_source = whole;
   return result;
 }
 

@@ -1,23 +1,45 @@
 #include "cli/ingest/existing.h"
 
+#include <fcntl.h>
+
 #include "cli/ingest/source.h"
+#include "volumes/copy.h"
 
 namespace pxfs::cli {
 namespace {
 
 constexpr uint32_t kPage = 1024;
 
+Result<Hash128> ChecksumOf(IngestJob& job, int fd) {
+  return volumes::ChecksumFile(fd, [&job](uint64_t) { return !job.Stopping(); });
+}
+
+// With --verify: the content of the source and of the object are the same, and so is the checksum
+// on record.
+Result<bool> SameContent(IngestJob& job, const std::string& source, const volumes::Volume& volume,
+                         volumes::ObjectName name, const meta::Replica& replica) {
+  PXFS_ASSIGN(const SourceFile file, OpenSource(source, ""));
+  PXFS_ASSIGN(const Hash128 wanted, ChecksumOf(job, file.fd.get()));
+  if (replica.checksum && !(*replica.checksum == wanted)) return false;
+  PXFS_ASSIGN(const UniqueFd object, volume.OpenObject(name, O_RDONLY | O_NOATIME));
+  PXFS_ASSIGN(const Hash128 found, ChecksumOf(job, object.get()));
+  return found == wanted;
+}
+
 // An object that power loss took, or cut short, is not there: then the file has to be brought in
 // again by hand.
-Result<bool> ObjectIsWhole(IngestJob& job, const meta::Attr& attr) {
+Result<bool> ObjectIsWhole(IngestJob& job, const std::string& source, const meta::Attr& attr) {
   PXFS_ASSIGN(const meta::Location location, job.cluster.metadata().Locate(job.ctx, attr.inode));
   if (location.replicas.empty()) return false;
   const meta::Replica& primary = location.replicas.front();
   PXFS_ASSIGN(const auto volume, job.cluster.volumes().Require(primary.volume));
-  const auto st = volume->StatObject({attr.inode, primary.object_generation});
+  const volumes::ObjectName name{attr.inode, primary.object_generation};
+  const auto st = volume->StatObject(name);
   if (!st && st.error() == Code::kNotFound) return attr.size_bytes == 0 && !primary.materialized;
   if (!st) return Fail(st.error());
-  return static_cast<uint64_t>(st->st_size) == attr.size_bytes;
+  if (static_cast<uint64_t>(st->st_size) != attr.size_bytes) return false;
+  if (!job.options.verify) return true;
+  return SameContent(job, source, *volume, name, primary);
 }
 
 }  // namespace
@@ -43,7 +65,7 @@ Result<bool> IsSame(IngestJob& job, const std::string& source, const struct stat
       if (static_cast<uint64_t>(st.st_size) != attr.size_bytes ||
           volumes::ToTimestamp(st.st_mtim) != attr.mtime)
         return false;
-      return ObjectIsWhole(job, attr);
+      return ObjectIsWhole(job, source, attr);
     }
     case S_IFLNK: {
       PXFS_ASSIGN(const meta::TreeNode node, ReadNode(source, st, ""));

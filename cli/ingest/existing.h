@@ -14,7 +14,8 @@ using Listing = std::unordered_map<std::string, meta::Attr>;
 Status ListDirectory(IngestJob& job, InodeId directory, Listing& listing);
 
 // Whether the source `st` at `source` is what `attr` is already: the same type, and for files size
-// and mtime, and the object is there in this size; for symlinks the target; for devices the number.
+// and mtime, and the object is there in this size (with --verify: with this content); for symlinks
+// the target; for devices the number.
 Result<bool> IsSame(IngestJob& job, const std::string& source, const struct stat& st,
                     const meta::Attr& attr);
 

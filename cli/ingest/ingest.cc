@@ -4,11 +4,13 @@
 
 #include "cli/ingest/bounded_queue.h"
 #include "cli/ingest/destination.h"
+#include "cli/ingest/history.h"
 #include "cli/ingest/job.h"
 #include "cli/ingest/late_work.h"
 #include "cli/ingest/publish.h"
 #include "cli/ingest/store_batch.h"
 #include "cli/ingest/walker.h"
+#include "cli/paths.h"
 #include "cli/session.h"
 #include "meta/placement.h"
 #include "volumes/maintenance.h"
@@ -65,15 +67,27 @@ Status Ingest(Cluster& cluster, const IngestOptions& options, IngestCounters& co
   PXFS_ASSIGN(const Session session, Session::Open(cluster.metadata(), "pxfs ingest"));
   IngestJob job(cluster, options, counters, problems);
   job.ctx.session = session.id();
-  PXFS_ASSIGN(Destinations destinations, FindDestinations(cluster, job.ctx, options));
+  PXFS_ASSIGN(const std::vector<MadeDirectory> history, LoadHistory(cluster, job.ctx));
+  PXFS_ASSIGN(Destinations destinations, FindDestinations(cluster, job.ctx, options, history));
   job.destination = destinations.base;
   if (!destinations.directory_to_make.empty())
     PXFS_TRY(MakeDirectory(job, destinations.directory_to_make));
 
+  MadeDirectory made{destinations.made_of_source, "", InodeId()};
+  if (!made.path.empty()) {
+    PXFS_ASSIGN(made.source, CanonicalPath(options.sources.front()));
+    PXFS_TRY(Remember(cluster, made));
+  }
   const LateWork late = BringIn(job, destinations.roots);
   AddLinks(job, late.links);
   SetDirectoryTimes(job, late.directories);
   PXFS_TRY(job.Outcome());
+  if (!made.path.empty()) {
+    if (const auto attr = cluster.metadata().Resolve(job.ctx, kRootInode, made.path, true)) {
+      made.inode = attr->inode;
+      PXFS_TRY(Remember(cluster, made));
+    }
+  }
   PXFS_TRY(MakeDurable(job));
   if (options.move) RemoveSources(job, late.source_directories);
   return {};

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "cli/ingest/ingest.h"
@@ -33,7 +35,26 @@ struct FileTask {
   std::string source;
   std::string relative;
   uint64_t size_bytes = 0;
-  VolumeId adopt_on;  // the volume whose disk it lies on, with --adopt; else 0
+  VolumeId adopt_on;    // the volume whose disk it lies on, with --adopt; else 0
+  bool linked = false;  // has further names, which may follow
+};
+
+// A source as it was when it was brought in, so that nothing else is removed in its place.
+struct SourceState {
+  dev_t device = 0;
+  ino_t inode = 0;
+  mode_t type = 0;
+  off_t size_bytes = 0;
+  struct timespec mtime = {};
+
+  static SourceState Of(const struct stat& st) {
+    return {st.st_dev, st.st_ino, st.st_mode & S_IFMT, st.st_size, st.st_mtim};
+  }
+  bool operator==(const SourceState& other) const {
+    return device == other.device && inode == other.inode && type == other.type &&
+           size_bytes == other.size_bytes && mtime.tv_sec == other.mtime.tv_sec &&
+           mtime.tv_nsec == other.mtime.tv_nsec;
+  }
 };
 
 struct Batch {
@@ -75,21 +96,34 @@ class IngestJob {
 
   // With --move: to be removed once all is durable. Sources of files that were published or
   // skipped.
-  void RemoveLater(const std::string& source) {
+  using Removable = std::pair<std::string, SourceState>;
+  void RemoveLater(const std::string& source, const SourceState& state) {
     if (!options.move) return;
     std::lock_guard lock(mutex_);
-    to_remove_.push_back(source);
+    to_remove_.emplace_back(source, state);
   }
-  std::vector<std::string> TakeToRemove() {
+  std::vector<Removable> TakeToRemove() {
     std::lock_guard lock(mutex_);
     return std::move(to_remove_);
   }
 
+  // The name of a file with several links is in, or was there already and is the same: its further
+  // names may become links to it.
+  void NoteFirstName(const std::string& relative) {
+    std::lock_guard lock(mutex_);
+    first_names_.insert(relative);
+  }
+  bool HasFirstName(const std::string& relative) const {
+    std::lock_guard lock(mutex_);
+    return first_names_.contains(relative);
+  }
+
  private:
-  mutable std::mutex mutex_;  // guards fatal_ and to_remove_
+  mutable std::mutex mutex_;  // guards everything but aborted_
   std::optional<Error> fatal_;
   std::atomic<bool> aborted_{false};
-  std::vector<std::string> to_remove_;
+  std::vector<Removable> to_remove_;
+  std::unordered_set<std::string> first_names_;
 };
 
 // Errors of the service that say that going on is of no use.

@@ -21,6 +21,9 @@ Result<meta::Attr> Find(IngestJob& job, const std::string& relative) {
 }
 
 Status AddLink(IngestJob& job, const LateWork::Link& link) {
+  // What is at that name may be another file that was there before.
+  if (!job.HasFirstName(link.first))
+    return Fail(Code::kNotFound, "that name of the same file was not brought in");
   PXFS_ASSIGN(const meta::Attr first, Find(job, link.first));
   if (link.exists) {
     PXFS_ASSIGN(const meta::Attr there, Find(job, link.relative));
@@ -43,7 +46,7 @@ void AddLinks(IngestJob& job, const std::vector<LateWork::Link>& links) {
     if (job.Stopping()) return;
     const Status added = AddLink(job, link);
     if (added) {
-      job.RemoveLater(link.source);
+      job.RemoveLater(link.source, link.state);
     } else if (IsFatal(added.error())) {
       job.Abort(added.error());
     } else {
@@ -76,6 +79,11 @@ void SetDirectoryTimes(IngestJob& job, const std::vector<LateWork::DirectoryTime
 }
 
 Status MakeDurable(IngestJob& job) {
+  if (job.counters.skipped != 0) {
+    // What was there already may have been brought in by a run that ended before it came to this.
+    for (const auto& volume : job.cluster.volumes().All()) PXFS_TRY(volume->Sync());
+    return job.cluster.metadata().Sync();
+  }
   for (const auto& [id, share] : job.counters.Shares()) {
     PXFS_ASSIGN(const auto volume, job.cluster.volumes().Require(id));
     PXFS_TRY(volume->Sync());
@@ -84,7 +92,12 @@ Status MakeDurable(IngestJob& job) {
 }
 
 void RemoveSources(IngestJob& job, const std::vector<std::string>& source_directories) {
-  for (const std::string& source : job.TakeToRemove()) {
+  for (const auto& [source, state] : job.TakeToRemove()) {
+    struct stat st;
+    if (::lstat(source.c_str(), &st) != 0 || !(SourceState::Of(st) == state)) {
+      job.problems.Add(source + ": has changed since it was brought in, and is not removed");
+      continue;
+    }
     if (::unlink(source.c_str()) != 0)
       job.problems.Add(source + ": was brought in, but not removed: " + std::strerror(errno));
   }

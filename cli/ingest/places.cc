@@ -1,6 +1,7 @@
 #include "cli/ingest/places.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "cli/paths.h"
 
@@ -20,10 +21,31 @@ Places::Places(Cluster& cluster) : cluster_directory_(cluster.identity().directo
   for (auto& [device, ids] : volumes_) std::sort(ids.begin(), ids.end());
 }
 
+std::string Places::OwnAbove(const std::string& path) const {
+  const auto canonical = CanonicalPath(path);
+  if (!canonical) return "";
+  for (std::filesystem::path above = *canonical; above.has_relative_path();) {
+    above = above.parent_path();
+    struct stat st;
+    if (::stat(above.c_str(), &st) != 0) continue;
+    if (const auto it = own_.find({st.st_dev, st.st_ino}); it != own_.end()) return it->second;
+  }
+  return "";
+}
+
+bool Places::InCluster(const std::string& path) const {
+  const auto canonical = CanonicalPath(path);
+  return canonical && MountedClusterAt(*canonical) == cluster_directory_;
+}
+
 std::string Places::WhyNot(const std::string& path, const struct stat& st,
                            dev_t parent_device) const {
   if (const auto it = own_.find({st.st_dev, st.st_ino}); it != own_.end())
     return "is " + it->second + "; it is left out";
+  if (parent_device == 0) {
+    if (const std::string own = OwnAbove(path); !own.empty())
+      return "lies in " + own + "; it is left out";
+  }
   // The root of a source may lie in a mount of this cluster; that it does not contain the
   // destination has been seen to.
   if (parent_device != 0 && st.st_dev != parent_device &&

@@ -19,10 +19,11 @@ class BatchStore {
     const std::vector<std::optional<ReservedObject>> reserved = ReserveAll();
     for (size_t i = 0; i < files_.size() && !job_.Stopping(); ++i) {
       if (!reserved[i]) continue;
-      auto node = StoreWithRetry(files_[i], *reserved[i]);
+      SourceState state;
+      auto node = StoreWithRetry(files_[i], *reserved[i], &state);
       if (node) {
         nodes_.push_back(std::move(*node));
-        stored_.push_back(&files_[i]);
+        stored_.push_back({&files_[i], state});
       } else if (node.error() != Code::kInterrupted) {
         job_.problems.Add(node.error().message());
       }
@@ -81,8 +82,9 @@ class BatchStore {
   }
 
   // A volume may fill up between the reservation and the copying: then the file may fit elsewhere.
-  Result<meta::TreeNode> StoreWithRetry(const FileTask& file, const ReservedObject& reserved) {
-    auto node = StoreFile(file, reserved);
+  Result<meta::TreeNode> StoreWithRetry(const FileTask& file, const ReservedObject& reserved,
+                                        SourceState* state) {
+    auto node = StoreFile(file, reserved, state);
     if (node) return node;
     unused_.push_back(reserved.inode);
     if (node.error() != Code::kNoSpace) return node;
@@ -90,27 +92,36 @@ class BatchStore {
       PXFS_TRY(job_.cluster.metadata().ReportVolume(volume->Inspect()));
     auto second = ReserveOne(file);
     if (!second) return Fail(second.error().WithContext(file.source));
-    if (second->volume != reserved.volume) node = StoreFile(file, *second);
+    if (second->volume != reserved.volume) node = StoreFile(file, *second, state);
     if (!node) unused_.push_back(second->inode);
     return node;
   }
 
-  Result<meta::TreeNode> StoreFile(const FileTask& file, const ReservedObject& reserved) {
+  // Sets `state` to what the source was before it was read.
+  Result<meta::TreeNode> StoreFile(const FileTask& file, const ReservedObject& reserved,
+                                   SourceState* state) {
     const auto name_source = [&](Error error) { return error.WithContext(file.source); };
     auto volume = job_.cluster.volumes().Require(reserved.volume);
     if (!volume) return Fail(name_source(volume.error()));
     auto source = OpenSource(file.source, file.relative);
     if (!source) return Fail(name_source(source.error()));
     source->node.object = reserved;
-    // Other mounts of the volume's file system are another device to link(2).
+    *state = SourceState::Of(source->st);
     Status stored = file.adopt_on ? Adopt(file, **volume, *source) : Fail(Code::kCrossDevice);
-    if (!stored && stored.error() == Code::kCrossDevice) stored = Copy(file, **volume, *source);
+    if (!stored && CannotLink(stored.error())) stored = Copy(file, **volume, *source);
     if (stored) return std::move(source->node);
     if (stored.error() == Code::kNoSpace)
       return Fail(Code::kNoSpace, file.source + ": the volume " + (*volume)->name() + " at " +
                                       (*volume)->root() +
                                       " is full; add a volume or free some space");
     return Fail(name_source(stored.error()));
+  }
+
+  // Another mount of the volume's file system is another device to link(2), a file may be
+  // immutable, or have all the links there can be: then it is copied.
+  static bool CannotLink(const Error& error) {
+    return error == Code::kCrossDevice || error == Code::kNotPermitted ||
+           error == Code::kTooManyLinks;
   }
 
   Status Copy(const FileTask& file, const volumes::Volume& volume, SourceFile& source) {
@@ -170,16 +181,18 @@ class BatchStore {
         continue;
       }
       job_.counters.AddFile(nodes_[i].object.volume, nodes_[i].size_bytes);
-      job_.RemoveLater(stored_[i]->source);
+      const auto& [task, state] = stored_[i];
+      if (task->linked) job_.NoteFirstName(task->relative);
+      job_.RemoveLater(task->source, state);
     }
   }
 
   IngestJob& job_;
   const Batch& batch_;
   const std::vector<FileTask>& files_;
-  std::vector<meta::TreeNode> nodes_;    // of files whose objects are complete
-  std::vector<const FileTask*> stored_;  // the tasks of nodes_
-  std::vector<InodeId> unused_;          // reserved in vain
+  std::vector<meta::TreeNode> nodes_;  // of files whose objects are complete
+  std::vector<std::pair<const FileTask*, SourceState>> stored_;  // beside nodes_
+  std::vector<InodeId> unused_;                                  // reserved in vain
 };
 
 }  // namespace

@@ -23,6 +23,8 @@ constexpr size_t kBatchFiles = 256;
 constexpr uint64_t kBatchBytes = 64 << 20;
 constexpr size_t kNodes = 512;
 
+constexpr const char* kIsDestination = "is the destination itself; it is left as it is";
+
 // A directory on the way down.
 struct Directory {
   std::string relative;      // in the destination
@@ -35,6 +37,11 @@ struct Directory {
 
 std::string Join(const std::string& directory, const std::string& name) {
   return directory.empty() ? name : directory + "/" + name;
+}
+
+bool MeansContent(const std::string& source) {
+  const std::string name = source.substr(source.rfind('/') + 1);
+  return name == "." || name == "..";
 }
 
 class Walker {
@@ -63,6 +70,7 @@ class Walker {
     if (!fts) return Problem(source, ErrnoError(errno, "walk").message());
     path_.clear();
     root_ = &root;
+    root_in_cluster_ = places_.InCluster(source);
     while (!job_.Stopping()) {
       errno = 0;
       FTSENT* entry = ::fts_read(fts.get());
@@ -137,6 +145,10 @@ class Walker {
     directory.device = st.st_dev;
     const meta::Attr* existing = ExistingOf(entry);
     if (job_.Stopping()) return false;
+    if (existing && IsSelf(st, *existing)) {
+      Problem(source, kIsDestination);
+      return false;
+    }
     if (existing && !existing->is_directory()) {
       Problem(job_.destination.FullPath(directory.relative), "exists already and is no directory");
       return false;
@@ -146,7 +158,9 @@ class Walker {
     if (!existing || job_.options.resume)
       late_.directories.push_back(
           {directory.relative, volumes::ToTimestamp(st.st_atim), volumes::ToTimestamp(st.st_mtim)});
-    if (job_.options.move) late_.source_directories.push_back(source);
+    // "SRC/." means what is in SRC.
+    if (job_.options.move && !(entry.fts_level == 0 && MeansContent(source)))
+      late_.source_directories.push_back(source);
     SetPolicyDirectory(entry.fts_level == 0, directory);
     if (entry.fts_level == 0 && job_.options.policy && !ApplyPolicy(directory)) return false;
     path_.push_back(std::move(directory));
@@ -166,7 +180,7 @@ class Walker {
       Problem(source, node.error().message());
       return false;
     }
-    AddNode(std::move(*node), source);
+    AddNode(std::move(*node), source, st);
     return true;
   }
 
@@ -203,12 +217,17 @@ class Walker {
     const std::string source = entry.fts_path;
     const struct stat& st = *entry.fts_statp;
     const std::string relative = RelativeOf(entry);
+    if (entry.fts_level == 0) {
+      if (const std::string reason = places_.WhyNot(source, st, 0); !reason.empty())
+        return Problem(source, reason);
+    }
     const meta::Attr* existing = ExistingOf(entry);
     if (job_.Stopping()) return;
     if (st.st_nlink > 1) {
       const auto [first, is_first] = first_names_.try_emplace({st.st_dev, st.st_ino}, relative);
       if (!is_first) {
-        late_.links.push_back({source, relative, first->second, existing != nullptr});
+        late_.links.push_back(
+            {source, relative, first->second, existing != nullptr, SourceState::Of(st)});
         return;
       }
     }
@@ -216,28 +235,29 @@ class Walker {
     if (S_ISREG(st.st_mode)) return AddFile(source, st, relative);
     auto node = ReadNode(source, st, relative);
     if (!node) return Problem(source, node.error().message());
-    AddNode(std::move(*node), source);
+    AddNode(std::move(*node), source, st);
   }
 
   void VisitExisting(const std::string& source, const struct stat& st, const std::string& relative,
                      const meta::Attr& existing) {
     const std::string path = job_.destination.FullPath(relative);
+    if (IsSelf(st, existing)) return Problem(source, kIsDestination);
     if (!job_.options.resume)
       return Problem(path, "exists already; --resume leaves out what is there");
     const auto same = IsSame(job_, source, st, existing);
-    if (!same) {
-      if (IsFatal(same.error()))
-        Fatal(same.error());
-      else
-        Problem(path, same.error().message());
-      return;
-    }
+    if (!same) return Problem(path, same.error().message());
     if (!*same)
       return Problem(path,
                      "exists already and is not " + source + " as it is now; remove one of them");
     ++job_.counters.skipped;
     if (S_ISREG(st.st_mode)) job_.counters.skipped_bytes += static_cast<uint64_t>(st.st_size);
-    job_.RemoveLater(source);
+    if (st.st_nlink > 1) job_.NoteFirstName(relative);
+    job_.RemoveLater(source, SourceState::Of(st));
+  }
+
+  // A source in a mount of this cluster may be the very file that it would go to.
+  bool IsSelf(const struct stat& st, const meta::Attr& existing) const {
+    return root_in_cluster_ && existing.inode.value == st.st_ino;
   }
 
   void AddFile(const std::string& source, const struct stat& st, const std::string& relative) {
@@ -251,13 +271,13 @@ class Walker {
     const auto size = static_cast<uint64_t>(st.st_size);
     const VolumeId adopt_on =
         job_.options.adopt ? places_.VolumeOn(st.st_dev, Hash64(relative, 0)) : VolumeId();
-    batch_.files.push_back({source, relative, size, adopt_on});
+    batch_.files.push_back({source, relative, size, adopt_on, st.st_nlink > 1});
     batch_.bytes += size;
     if (batch_.files.size() >= kBatchFiles || batch_.bytes >= kBatchBytes) Dispatch();
   }
 
-  void AddNode(meta::TreeNode node, const std::string& source) {
-    node_sources_.push_back(S_ISDIR(node.mode) ? std::string() : source);
+  void AddNode(meta::TreeNode node, const std::string& source, const struct stat& st) {
+    node_sources_.push_back({source, SourceState::Of(st), st.st_nlink > 1});
     nodes_.push_back(std::move(node));
     if (nodes_.size() >= kNodes) FlushNodes();
   }
@@ -270,7 +290,10 @@ class Walker {
       ++(S_ISDIR(mode)   ? job_.counters.directories
          : S_ISLNK(mode) ? job_.counters.symlinks
                          : job_.counters.special);
-      if (!node_sources_[i].empty()) job_.RemoveLater(node_sources_[i]);
+      if (S_ISDIR(mode)) continue;
+      const NodeSource& source = node_sources_[i];
+      if (source.linked) job_.NoteFirstName(nodes_[i].path);
+      job_.RemoveLater(source.path, source.state);
     }
     nodes_.clear();
     node_sources_.clear();
@@ -294,6 +317,11 @@ class Walker {
     return false;
   }
 
+  struct NodeSource {
+    std::string path;
+    SourceState state;
+    bool linked = false;  // has further names
+  };
   struct InodeHash {
     size_t operator()(const std::pair<dev_t, ino_t>& id) const {
       return id.first * 0x9E3779B97F4A7C15ull ^ id.second;
@@ -304,11 +332,12 @@ class Walker {
   const std::function<bool(Batch)>& take_;
   const Places places_;
   const Root* root_ = nullptr;
-  std::vector<Directory> path_;  // from the root's directory to where the walk is
-  std::set<size_t> entered_;     // the levels of path_
+  bool root_in_cluster_ = false;  // it lies in a mount of this cluster
+  std::vector<Directory> path_;   // from the root's directory to where the walk is
+  std::set<size_t> entered_;      // the levels of path_
   std::optional<meta::Attr> root_attr_;
   std::vector<meta::TreeNode> nodes_;
-  std::vector<std::string> node_sources_;  // beside nodes_; empty for directories
+  std::vector<NodeSource> node_sources_;  // beside nodes_
   Batch batch_;
   std::unordered_map<std::pair<dev_t, ino_t>, std::string, InodeHash> first_names_;
   LateWork late_;

@@ -13,6 +13,7 @@ struct LateWork {
   struct Link {
     std::string source, relative, first;  // `first`: the path of the name that has the content
     bool exists = false;                  // it is there already: only to be checked
+    SourceState state;
   };
   struct DirectoryTimes {
     std::string relative;

@@ -1,8 +1,8 @@
 #include <cstdio>
 
 #include "base/bytes.h"
+#include "base/mount_registry.h"
 #include "cli/job_counts.h"
-#include "cli/mounts.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "cli/volume_report.h"
@@ -15,7 +15,7 @@ struct State {
   ClusterIdentity identity;
   bool served = false;
   std::vector<meta::VolumeInfo> volumes;
-  std::vector<Mount> mounts;
+  std::vector<MountRecord> mounts;
   meta::Statistics statistics;
   std::map<std::string, uint64_t> jobs;
 };
@@ -25,7 +25,7 @@ Result<State> Collect(Cluster& cluster) {
   state.identity = cluster.identity();
   state.served = !cluster.embedded();
   PXFS_ASSIGN(state.volumes, cluster.metadata().ListVolumes());
-  PXFS_ASSIGN(state.mounts, ListMounts(cluster.identity()));
+  state.mounts = ListMountRecords(cluster.identity().run_directory());
   PXFS_ASSIGN(state.statistics, cluster.metadata().GetStatistics());
   PXFS_ASSIGN(state.jobs, CountJobs(cluster));
   return state;
@@ -52,13 +52,14 @@ nlohmann::json ToJson(const State& state) {
         {"open_for_write", statistics.open_for_write}}},
       {"volumes", nlohmann::json::array()},
       {"nodes", NodesJson(state)},
+      {"jobs", state.jobs},
       {"mounts", nlohmann::json::array()},
       {"sessions", nlohmann::json::array()},
       {"replication",
        {{"reclaim_queue", statistics.reclaim_queue}, {"orphans", statistics.orphans}}}};
   for (const meta::VolumeInfo& volume : state.volumes)
     json["volumes"].push_back(VolumeJson(volume));
-  for (const Mount& mount : state.mounts)
+  for (const MountRecord& mount : state.mounts)
     json["mounts"].push_back({{"mountpoint", mount.mountpoint},
                               {"supervisor_pid", mount.supervisor_pid},
                               {"daemon_pid", mount.daemon_pid},
@@ -80,15 +81,15 @@ void Print(const State& state) {
               Count(statistics.inodes, "inode").c_str(),
               Count(statistics.open_for_write, "file").c_str(),
               Count(statistics.reclaim_queue, "object").c_str());
-  for (const Mount& mount : state.mounts)
+  for (const MountRecord& mount : state.mounts)
     std::printf("mount    %s (pid %d, transport %s, passthrough %s)\n",
                 OneLine(mount.mountpoint).c_str(), mount.daemon_pid, mount.transport.c_str(),
-                mount.passthrough.c_str());
+                mount.passthrough ? "on" : "off");
   for (const meta::SessionInfo& session : statistics.sessions)
     std::printf("session  %s (%s open for writing)\n", OneLine(session.description).c_str(),
                 Count(session.open_for_write, "file").c_str());
   for (const auto& [name, count] : state.jobs)
-    std::printf("jobs     %lu %s\n", count, name.c_str());
+    if (count != 0) std::printf("jobs     %lu %s\n", count, name.c_str());
   using enum Table::Align;
   Table table({{"VOLUME"},
                {"STATE"},

@@ -23,7 +23,7 @@ class Where {
   }
 
   Status Show(const std::string& argument) {
-    PXFS_ASSIGN(const std::string path, NamespacePath(argument));
+    PXFS_ASSIGN(const std::string path, NamespaceArgument(cluster_, argument));
     PXFS_ASSIGN(const meta::Attr attr, ResolveArgument(cluster_, ctx_, argument));
     if (attr.is_regular()) return ShowFile(attr.inode, path);
     if (!attr.is_directory())

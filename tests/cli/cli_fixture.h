@@ -19,16 +19,17 @@ namespace pxfs::test {
 class CliTest : public testing::Test {
  protected:
   // Runs `pxfs` with these arguments, and with PXFS_CLUSTER naming the test's cluster.
-  Outcome Pxfs(Argv arguments) {
+  Outcome Pxfs(const Argv& arguments) { return PxfsWith({"PXFS_CLUSTER=" + cluster_}, arguments); }
+  Outcome PxfsWith(const Environment& environment, Argv arguments) {
     arguments.insert(arguments.begin(), Program("pxfs"));
-    const auto outcome = RunProgram(arguments, {"PXFS_CLUSTER=" + cluster_});
+    const auto outcome = RunApart(arguments, environment);
     EXPECT_TRUE(outcome) << (outcome ? "" : outcome.error().message());
-    return outcome ? *outcome : Outcome{-1, ""};
+    return outcome ? *outcome : Outcome{-1, "", ""};
   }
   // The same, which must succeed; returns what it printed.
   std::string PxfsOk(const Argv& arguments) {
     const Outcome outcome = Pxfs(arguments);
-    EXPECT_EQ(outcome.status, 0) << testing::PrintToString(arguments) << "\n" << outcome.output;
+    EXPECT_EQ(outcome.status, 0) << testing::PrintToString(arguments) << "\n" << outcome.errors;
     return outcome.output;
   }
   nlohmann::json PxfsJson(Argv arguments) {
@@ -43,10 +44,14 @@ class CliTest : public testing::Test {
   void ExpectRefused(const Argv& arguments, int status, const std::vector<std::string>& words) {
     const Outcome outcome = Pxfs(arguments);
     EXPECT_EQ(outcome.status, status) << testing::PrintToString(arguments) << "\n"
-                                      << outcome.output;
-    EXPECT_THAT(outcome.output, testing::StartsWith("pxfs: "));
-    EXPECT_EQ(std::count(outcome.output.begin(), outcome.output.end(), '\n'), 1) << outcome.output;
-    for (const std::string& word : words) EXPECT_THAT(outcome.output, testing::HasSubstr(word));
+                                      << outcome.output << outcome.errors;
+    EXPECT_EQ(outcome.output, "");
+    ExpectOneLine(outcome.errors, words);
+  }
+  static void ExpectOneLine(const std::string& errors, const std::vector<std::string>& words) {
+    EXPECT_THAT(errors, testing::StartsWith("pxfs: "));
+    EXPECT_EQ(std::count(errors.begin(), errors.end(), '\n'), 1) << errors;
+    for (const std::string& word : words) EXPECT_THAT(errors, testing::HasSubstr(word));
   }
 
   void Format(int volumes = 2) {

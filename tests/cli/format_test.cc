@@ -30,7 +30,7 @@ TEST_F(FormatTest, MakesWhatItSays) {
 }
 
 TEST_F(FormatTest, WarnsOfVolumesOnOneFileSystem) {
-  EXPECT_THAT(PxfsOk({"format", cluster_, "--volume", Volume(1), "--volume", Volume(2)}),
+  EXPECT_THAT(Pxfs({"format", cluster_, "--volume", Volume(1), "--volume", Volume(2)}).errors,
               HasSubstr("warning: volumes v1, v2 share one file system"));
 }
 

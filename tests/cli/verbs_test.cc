@@ -171,7 +171,7 @@ TEST_F(VerbsTest, AStoreInUseIsSaidSo) {
   options.directory = cluster_ + "/meta";
   const auto held = meta::OpenLocalService(options);
   ASSERT_TRUE(held) << held.error().message();
-  ExpectRefused({"status"}, 1, {std::to_string(::getpid())});
+  ExpectRefused({"status", "--lock-wait", "0.1"}, 1, {cluster_, std::to_string(::getpid())});
 }
 
 TEST_F(VerbsTest, OrdinaryUsersAreToldWhatToDo) {
@@ -180,16 +180,16 @@ TEST_F(VerbsTest, OrdinaryUsersAreToldWhatToDo) {
   const auto as_nobody = [&](const Argv& arguments) {
     Argv argv = {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", Program("pxfs")};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
-    const auto outcome = RunProgram(argv, {"PXFS_CLUSTER=" + cluster_});
+    const auto outcome = RunApart(argv, {"PXFS_CLUSTER=" + cluster_});
     EXPECT_TRUE(outcome);
     return outcome ? *outcome : Outcome{};
   };
   const Outcome status = as_nobody({"status"});
   EXPECT_EQ(status.status, 1);
-  EXPECT_THAT(status.output, HasSubstr("only root may open it"));
+  EXPECT_THAT(status.errors, HasSubstr("only root may open it"));
   const Outcome ingest = as_nobody({"ingest", "/etc/hostname", "pxfs:/"});
   EXPECT_EQ(ingest.status, 1);
-  EXPECT_THAT(ingest.output, HasSubstr("copy through a mount"));
+  EXPECT_THAT(ingest.errors, HasSubstr("copy through a mount"));
 }
 
 }  // namespace

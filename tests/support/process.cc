@@ -22,7 +22,7 @@ int RemainingMs(Clock::time_point deadline) {
 }
 
 // Starts argv in a process group of its own with the given descriptors; never returns in the child.
-Result<pid_t> Spawn(const Argv& argv, const Environment& environment, int output_fd) {
+Result<pid_t> Spawn(const Argv& argv, const Environment& environment, int output_fd, int error_fd) {
   std::vector<char*> arguments;
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
@@ -33,7 +33,7 @@ Result<pid_t> Spawn(const Argv& argv, const Environment& environment, int output
   const int null = ::open("/dev/null", O_RDONLY);
   ::dup2(null, STDIN_FILENO);
   ::dup2(output_fd, STDOUT_FILENO);
-  ::dup2(output_fd, STDERR_FILENO);
+  ::dup2(error_fd, STDERR_FILENO);
   for (const std::string& variable : environment) ::putenv(const_cast<char*>(variable.c_str()));
   ::execvp(arguments[0], arguments.data());
   ::dprintf(STDERR_FILENO, "%s: %m\n", arguments[0]);
@@ -44,14 +44,22 @@ int ExitStatus(int wait_status) {
   return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
 }
 
-}  // namespace
+// A file and not a pipe: a program that daemonizes may leave its output open in the daemon.
+Result<UniqueFd> OutputFile() {
+  UniqueFd file(::memfd_create("output", MFD_CLOEXEC));
+  if (!file) return FailErrno(errno, "memfd_create");
+  return file;
+}
 
-Result<Outcome> RunProgram(const Argv& argv, const Environment& environment,
-                           std::chrono::seconds limit) {
-  // A file and not a pipe: a program that daemonizes may leave its output open in the daemon.
-  UniqueFd output(::memfd_create("output", MFD_CLOEXEC));
-  if (!output) return FailErrno(errno, "memfd_create");
-  PXFS_ASSIGN(const pid_t pid, Spawn(argv, environment, output.get()));
+Result<std::string> ContentOf(const UniqueFd& file, const std::string& program) {
+  std::string text(static_cast<size_t>(::lseek(file.get(), 0, SEEK_END)), '\0');
+  if (::pread(file.get(), text.data(), text.size(), 0) < 0) return FailErrno(errno, program);
+  return text;
+}
+
+Result<Outcome> Run(const Argv& argv, const Environment& environment, std::chrono::seconds limit,
+                    const UniqueFd& output, const UniqueFd& errors) {
+  PXFS_ASSIGN(const pid_t pid, Spawn(argv, environment, output.get(), errors.get()));
   const auto process = Process::Find(pid);
   if (!process) return Fail(process.error());
   const bool ended = process->WaitForEnd(limit);
@@ -60,13 +68,29 @@ Result<Outcome> RunProgram(const Argv& argv, const Environment& environment,
   if (::waitpid(pid, &wait_status, 0) < 0) return FailErrno(errno, argv[0]);
   Outcome outcome;
   outcome.status = ExitStatus(wait_status);
-  outcome.output.resize(static_cast<size_t>(::lseek(output.get(), 0, SEEK_END)));
-  if (::pread(output.get(), outcome.output.data(), outcome.output.size(), 0) < 0)
-    return FailErrno(errno, argv[0]);
+  PXFS_ASSIGN(outcome.output, ContentOf(output, argv[0]));
+  if (&errors != &output) {
+    PXFS_ASSIGN(outcome.errors, ContentOf(errors, argv[0]));
+  }
   if (!ended)
     return Fail(Code::kTimeout, argv[0] + ": still running after " + std::to_string(limit.count()) +
-                                    " s; it had said: " + outcome.output);
+                                    " s; it had said: " + outcome.output + outcome.errors);
   return outcome;
+}
+
+}  // namespace
+
+Result<Outcome> RunProgram(const Argv& argv, const Environment& environment,
+                           std::chrono::seconds limit) {
+  PXFS_ASSIGN(const UniqueFd output, OutputFile());
+  return Run(argv, environment, limit, output, output);
+}
+
+Result<Outcome> RunApart(const Argv& argv, const Environment& environment,
+                         std::chrono::seconds limit) {
+  PXFS_ASSIGN(const UniqueFd output, OutputFile());
+  PXFS_ASSIGN(const UniqueFd errors, OutputFile());
+  return Run(argv, environment, limit, output, errors);
 }
 
 Status RunOk(const Argv& argv, const Environment& environment, std::chrono::seconds limit) {
@@ -111,7 +135,7 @@ bool Process::WaitForEnd(std::chrono::milliseconds limit) const {
 
 Result<Daemon> Daemon::Start(const Argv& argv, const std::string& output_file) {
   PXFS_ASSIGN(UniqueFd output, OpenAt(AT_FDCWD, output_file, O_WRONLY | O_CREAT | O_APPEND, 0644));
-  PXFS_ASSIGN(const pid_t pid, Spawn(argv, {}, output.get()));
+  PXFS_ASSIGN(const pid_t pid, Spawn(argv, {}, output.get(), output.get()));
   Daemon daemon;
   PXFS_ASSIGN(daemon.process_, Process::Find(pid));
   return daemon;

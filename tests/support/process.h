@@ -18,12 +18,16 @@ using Environment = std::vector<std::string>;  // "KEY=value", added to what the
 struct Outcome {
   int status = 0;      // the exit status, or 128 + signal
   std::string output;  // standard output and standard error as they came
+  std::string errors;  // RunApart: standard error, which is not in `output` then
 };
 
 // Runs a program to its end; its standard input is empty. The group that it began is killed after
 // `limit`: kTimeout.
 Result<Outcome> RunProgram(const Argv& argv, const Environment& environment = {},
                            std::chrono::seconds limit = std::chrono::seconds(120));
+// The same with standard output and standard error kept apart.
+Result<Outcome> RunApart(const Argv& argv, const Environment& environment = {},
+                         std::chrono::seconds limit = std::chrono::seconds(120));
 // As RunProgram, and a status other than 0 is an error that holds the command and its output.
 Status RunOk(const Argv& argv, const Environment& environment = {},
              std::chrono::seconds limit = std::chrono::seconds(120));
