@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 class IngestCrashTest : public MountedCliTest {
  protected:
-  static constexpr int kDirectories = 20, kFilesEach = 60;
+  static constexpr int kDirectories = 10, kFilesEach = 40;
 
   void SetUp() override {
     std::mt19937_64 random(1);
@@ -53,8 +53,7 @@ class IngestCrashTest : public MountedCliTest {
     const uint64_t seed = fixed ? std::strtoull(fixed, nullptr, 10) : std::random_device()();
     std::printf("PXFS_SEED=%lu; a whole ingest takes %ld ms\n", seed, whole.count());
     std::mt19937_64 random(seed);
-    const char* const long_run = std::getenv("PXFS_LONG");
-    const int rounds = long_run && *long_run == '1' ? 100 : 6;
+    const int rounds = LongRun() ? 100 : 5;
     int killed = 0;
     for (int round = 0; round < rounds; ++round) {
       auto ingest = Daemon::Start(Ingest(destination, options), scratch_ / "ingest.log");
