@@ -125,7 +125,7 @@ Result<std::vector<std::string>> InspectCluster(const std::string& cluster_direc
     store = cluster->identity().store_directory() + "/leveldb";
     PXFS_ASSIGN(problems, Inspection(*cluster).Run());
   }
-  PXFS_ASSIGN(const auto engine, meta::OpenLevelDb(store + "/leveldb", false));
+  PXFS_ASSIGN(const auto engine, meta::OpenLevelDb(store, false));
   PXFS_ASSIGN(const auto found, meta::CheckStore(*engine));
   problems.insert(problems.end(), found.begin(), found.end());
   return problems;
