@@ -1,5 +1,7 @@
 #include "volumes/maintenance.h"
 
+#include <fcntl.h>
+
 #include <set>
 #include <utility>
 
@@ -31,11 +33,17 @@ Result<meta::ContentState> FindContent(const meta::Location& location, const Vol
   const auto st = volume->StatObject({location.attr.inode, primary.object_generation});
   if (st) return ContentOf(*st);
   if (!(st.error() == Code::kNotFound)) return Fail(st.error());
-  // Never written: the file is empty. Written once: what is known of it stays true, so that reading
-  // it says that the object is lost rather than showing an empty file.
-  if (primary.materialized)
+  // Never written: the file is empty, and gets the object that its creator had no time to make.
+  // Written once: what is known of it stays true, so that reading it says that the object is lost
+  // rather than showing an empty file.
+  if (primary.materialized) {
     log::error("{}: lost while inode {} was open for writing",
                volumes.ObjectPath(primary, location.attr.inode), location.attr.inode.value);
+    return KnownContent(location.attr);
+  }
+  const ObjectOwner owner{location.attr.uid, location.attr.gid, location.attr.mode & 07777};
+  PXFS_TRY(volume->OpenObject({location.attr.inode, primary.object_generation}, O_RDWR | O_CREAT,
+                              &owner));
   return KnownContent(location.attr);
 }
 

@@ -69,6 +69,23 @@ class MaintenanceTest : public LocalMetadataTest {
   meta::CallContext ctx_;
 };
 
+// A creator that dies between the name and the object leaves an empty file that can be opened.
+TEST_F(MaintenanceTest, AFileWithoutItsObjectGetsOne) {
+  meta::NewNode node;
+  node.mode = S_IFREG | 0640;
+  const auto created = metadata_->Create(ctx_, kRootInode, "f", node);
+  ASSERT_TRUE(created) << created.error().message();
+  ASSERT_FALSE(ObjectExists(*created));
+  ASSERT_TRUE(metadata_->CloseSession(ctx_.session));
+  ASSERT_TRUE(RecoverOpenFiles(*metadata_, *volumes_));
+  EXPECT_TRUE(ObjectExists(*created));
+  ctx_.session = OpenSession();
+  const auto location = metadata_->Locate(ctx_, created->attr.inode);
+  ASSERT_TRUE(location);
+  EXPECT_EQ(location->attr.size_bytes, 0u);
+  EXPECT_FALSE(location->attr.open_for_write);
+}
+
 TEST_F(MaintenanceTest, FilesThatWereOpenGetTheSizeOfTheirObjects) {
   const meta::Location file = CreateFile("file", "eleven byte");
   Crash();
