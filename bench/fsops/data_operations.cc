@@ -99,9 +99,9 @@ constexpr Operation kOperations[] = {
     {"seq_read", "MiB/s", "sequential 1 MiB reads, cached", Cold::kNo, true, MakeBigFiles,
      SequentialRead},
     {"seq_read_cold", "MiB/s", "sequential 1 MiB reads, after all caches were dropped",
-     Cold::kEverything, true, MakeBigFiles, SequentialReadCold},
+     Cold::kEverything, true, MakeBigFiles, SequentialReadCold, true},
     {"seq_write", "MiB/s", "sequential 1 MiB writes of a new file, without fsync", Cold::kNo, false,
-     PrepareWrite, SequentialWrite},
+     PrepareWrite, SequentialWrite, true},
 };
 
 }  // namespace

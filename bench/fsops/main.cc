@@ -36,7 +36,9 @@ int List() {
                     {"unit", operation.unit},
                     {"what", operation.what},
                     {"cold", ColdName(operation.cold)},
-                    {"read_only", operation.read_only}});
+                    {"read_only", operation.read_only},
+                    {"repeatable", operation.read_only && operation.cold == Cold::kNo},
+                    {"fresh_pages", operation.fresh_pages}});
   std::cout << list.dump(2) << "\n";
   return 0;
 }

@@ -20,6 +20,7 @@ struct Operation {
   bool read_only;                // can be measured on a read-only mount that holds the data set
   void (*prepare)(const Plan&);  // not timed
   void (*run)(const Plan&, int, Recorder&);  // one thread's loop
+  bool fresh_pages = false;  // fills pages that the kernel has to find first, at gigabytes a second
 };
 
 std::span<const Operation> MetadataOperations();

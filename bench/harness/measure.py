@@ -24,9 +24,14 @@ class Worker:
         return json.loads(command(self._binary, "--list"))
 
 
-# An operation that changes nothing is measured in several short turns a round rather than in one long one: the closer in time
+# An operation that can be repeated at will is measured in many short turns a round rather than in one long one: the closer in time
 # two subjects are measured, the less of the machine's noise is in their ratio.
-TURNS = 3
+TURNS = 8
+
+# Filling fresh pages, from a disk or from a program, is over in a moment, and now and then many times slower for a reason outside
+# of this machine: its memory lies on a host that takes pages away and fetches them again. The fastest of some passes is what the
+# file system does.
+FRESH_PASSES = 5
 
 
 def run_rounds(work, worker, subjects, operations, rounds):
@@ -35,15 +40,30 @@ def run_rounds(work, worker, subjects, operations, rounds):
     for number in range(rounds):
         started = time.monotonic()
         for op in operations:
-            turns = TURNS if op["read_only"] and op["cold"] != "everything" else 1
-            for turn in range(turns):
-                for subject in _order(subjects, number, op, turn):
-                    if subject.read_only and not op["read_only"]:
-                        continue
-                    _progress(f"round {number + 1}/{rounds}: {op['name']} on {subject.name}")
-                    samples[op["name"]][subject.name].append(_one(work, worker, subject, op, turns))
+            able = [s for s in subjects if s.does(op)]
+            measure = _in_turns if op["repeatable"] else _once
+            for subject, sample in measure(work, worker, able, op, number):
+                samples[op["name"]][subject.name].append(sample)
         _progress(f"round {number + 1}/{rounds}: {time.monotonic() - started:.0f} s\n")
     return samples
+
+
+def _in_turns(work, worker, subjects, op, number):
+    """Short turns, one close behind the other; nothing is changed, so there is nothing to settle between them."""
+    for subject in subjects:
+        subject.prepare(worker, op["name"])
+    work.settle()
+    for turn in range(TURNS):
+        for subject in _order(subjects, number, op, turn):
+            _progress(f"round {number + 1}: {op['name']} on {subject.name}")
+            yield subject, {**_pass(worker, subject, op, TURNS), "background_cpu_seconds": 0.0}
+
+
+def _once(work, worker, subjects, op, number):
+    for subject in _order(subjects, number, op, 0):
+        _progress(f"round {number + 1}: {op['name']} on {subject.name}")
+        passes = [_prepared_pass(work, worker, subject, op) for _ in range(FRESH_PASSES if op["fresh_pages"] else 1)]
+        yield subject, max(passes, key=lambda sample: sample["rate"])
 
 
 def _order(subjects, number, op, turn):
@@ -54,16 +74,10 @@ def _order(subjects, number, op, turn):
     return shuffled
 
 
-# Reading into cold caches is over in a moment, and now and then many times slower for a reason outside of this machine: its
-# memory lies on a host that takes pages away and fetches them again. The fastest of some passes is what the file system does.
-COLD_PASSES = 5
-
-
-def _one(work, worker, subject, op, turns):
+def _prepared_pass(work, worker, subject, op):
     subject.prepare(worker, op["name"])
     work.settle()
-    passes = COLD_PASSES if op["cold"] == "everything" else 1
-    sample = max((_pass(worker, subject, op, turns) for _ in range(passes)), key=lambda s: s["rate"])
+    sample = _pass(worker, subject, op, 1)
     # Work that the operation has left to the background is not in its rate, so it is shown beside it.
     sample["background_cpu_seconds"] = work.settle()
     return sample

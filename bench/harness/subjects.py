@@ -10,9 +10,16 @@ from harness.system import BenchError, command
 
 class Subject:
     read_only = False  # only operations that read
+    operations = None  # the names of those that it can do; None: all
 
     def __init__(self, name, about, directory):
         self.name, self.about, self.directory = name, about, directory
+
+    def does(self, operation):
+        """Whether this operation (of fsops --list) can be measured here."""
+        if self.read_only and not operation["read_only"]:
+            return False
+        return self.operations is None or operation["name"] in self.operations
 
     def prepare(self, fsops, operation):
         fsops("--prepare", "--op", operation, "--dir", self.directory)
@@ -43,6 +50,16 @@ def bindfs(work, _options):
     image = work.mount_image("bindfs-1")
     work.start(["bindfs", "-f", "--multithreaded", image, point], point)
     return Subject("bindfs", "bindfs --multithreaded", point)
+
+
+class Floor(Subject):
+    """FUSE itself: a file system in memory that does nothing but answer. It has a few operations only."""
+
+    operations = {"create", "stat_cached", "stat_cold", "missing"}
+
+    def __init__(self, work, options):
+        super().__init__("floor", "fuse_floor: a FUSE file system in memory that stores nothing", work.root / "floor")
+        work.start([options.bin / "fuse_floor", self.directory], self.directory)
 
 
 class _Cluster:
@@ -121,5 +138,5 @@ def fastpath(work, options):
     return FastPath(_cluster(work, options))
 
 
-ALL = {"ext4": ext4, "mergerfs": mergerfs, "bindfs": bindfs, "pxfs": pxfs, "fastpath": fastpath}
-DEFAULT = ["ext4", "mergerfs", "pxfs", "fastpath"]
+ALL = {"ext4": ext4, "mergerfs": mergerfs, "bindfs": bindfs, "floor": Floor, "pxfs": pxfs, "fastpath": fastpath}
+DEFAULT = ["ext4", "mergerfs", "floor", "pxfs", "fastpath"]
