@@ -8,6 +8,8 @@
 #include <mutex>
 #include <utility>
 
+#include "meta/leveldb_env.h"
+#include "meta/log_tail.h"
 #include "meta/striped_versions.h"
 
 namespace pxfs::meta {
@@ -28,9 +30,11 @@ tl::unexpected<Error> FailWith(const leveldb::Status& status, const std::string&
 
 class LevelDbEngine final : public KvEngine {
  public:
-  LevelDbEngine(std::string directory, std::unique_ptr<const leveldb::FilterPolicy> filter,
+  LevelDbEngine(std::string directory, std::unique_ptr<OrderedEnv> env,
+                std::unique_ptr<const leveldb::FilterPolicy> filter,
                 std::unique_ptr<leveldb::Cache> blocks, std::unique_ptr<leveldb::DB> db)
       : directory_(std::move(directory)),
+        env_(std::move(env)),
         filter_(std::move(filter)),
         blocks_(std::move(blocks)),
         db_(std::move(db)) {}
@@ -73,7 +77,8 @@ class LevelDbEngine final : public KvEngine {
   }
 
   Status Sync() override {
-    // An empty batch is a record in the log like any other, and syncing it syncs all before it.
+    // An empty batch is a record in the log like any other, and syncing it syncs all before it in
+    // this log; earlier logs are on disk already (OrderedEnv).
     leveldb::WriteOptions options;
     options.sync = true;
     leveldb::WriteBatch nothing;
@@ -85,6 +90,7 @@ class LevelDbEngine final : public KvEngine {
  private:
   const std::string directory_;
   // In this order: the database uses the others to its end.
+  const std::unique_ptr<OrderedEnv> env_;
   const std::unique_ptr<const leveldb::FilterPolicy> filter_;
   const std::unique_ptr<leveldb::Cache> blocks_;
   const std::unique_ptr<leveldb::DB> db_;
@@ -94,24 +100,30 @@ class LevelDbEngine final : public KvEngine {
 
 }  // namespace
 
-Result<std::unique_ptr<KvEngine>> OpenLevelDb(const std::string& directory, bool create) {
+Result<std::unique_ptr<KvEngine>> OpenLevelDb(const std::string& directory,
+                                              const LevelDbOptions& options) {
+  DiskEnv* const disk = options.disk != nullptr ? options.disk : RealDisk();
+  if (const leveldb::Status cut = CutTornTails(*disk, directory); !cut.ok())
+    return FailWith(cut, directory);
+  auto env = std::make_unique<OrderedEnv>(disk);
   std::unique_ptr<const leveldb::FilterPolicy> filter(leveldb::NewBloomFilterPolicy(10));
   std::unique_ptr<leveldb::Cache> blocks(leveldb::NewLRUCache(64 << 20));
-  leveldb::Options options;
-  options.create_if_missing = create;
-  options.paranoid_checks = true;
-  options.write_buffer_size = 32 << 20;
-  options.max_file_size = 8 << 20;
-  options.max_open_files = 500;
-  options.filter_policy = filter.get();
-  options.block_cache = blocks.get();
+  leveldb::Options leveldb_options;
+  leveldb_options.env = env.get();
+  leveldb_options.create_if_missing = options.create;
+  leveldb_options.paranoid_checks = true;
+  leveldb_options.write_buffer_size = options.write_buffer_bytes;
+  leveldb_options.max_file_size = 8 << 20;
+  leveldb_options.max_open_files = 500;
+  leveldb_options.filter_policy = filter.get();
+  leveldb_options.block_cache = blocks.get();
 
   leveldb::DB* db = nullptr;
-  const leveldb::Status status = leveldb::DB::Open(options, directory, &db);
+  const leveldb::Status status = leveldb::DB::Open(leveldb_options, directory, &db);
   if (status.IsInvalidArgument()) return Fail(Code::kNotFound, "no metadata store: " + directory);
   if (!status.ok()) return FailWith(status, directory);
-  return std::make_unique<LevelDbEngine>(directory, std::move(filter), std::move(blocks),
-                                         std::unique_ptr<leveldb::DB>(db));
+  return std::make_unique<LevelDbEngine>(directory, std::move(env), std::move(filter),
+                                         std::move(blocks), std::unique_ptr<leveldb::DB>(db));
 }
 
 }  // namespace pxfs::meta

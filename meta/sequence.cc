@@ -25,6 +25,9 @@ Result<uint64_t> Sequence::Take(KvEngine& engine, uint64_t count) {
   if (end_ - next_ < count) {
     const uint64_t end = next_ + std::max(count, block_);
     PXFS_TRY(engine.Commit({}, {{key_, EncodeNumber(end)}}, [] {}));
+    // Objects on volumes bear the numbers, and may survive a loss of power that the names of their
+    // files do not.
+    PXFS_TRY(engine.Sync());
     end_ = end;
   }
   const uint64_t first = next_;

@@ -1,5 +1,6 @@
-// Numbers that are never given out twice, a crash or not: taken from blocks whose end is in the
-// store before the first of them is used. Thread-safe; blocks for a commit once a block.
+// Numbers that are never given out twice, a crash or loss of power or not: taken from blocks whose
+// end is durable in the store before the first of them is used. Thread-safe; blocks for a commit
+// and a sync once a block.
 #pragma once
 
 #include <cstdint>
