@@ -195,6 +195,7 @@ Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, boo
   file.record->volume = replica->volume.value;
   file.record->object_generation = replica->object_generation;
   file.executable = (location.attr.mode & 0111) != 0;
+  file.name_durable = false;
   file.atime = location.attr.atime;
   file.mtime = location.attr.mtime;
   file.size_bytes = location.attr.size_bytes;

@@ -56,6 +56,7 @@ class OpenFile {
   meta::Timestamp atime, mtime;  // as metadata has them
   uint64_t size_bytes = 0;       // when it was bound to its object
   bool executable = false;       // some execute bit is set
+  bool name_durable = false;     // of the object, by an fsync here
   bool dead = false;             // out of the table: look up again
   uint64_t idle_ticket = 0;      // of its newest entry in the idle list
 

@@ -58,7 +58,8 @@ class KvEngine {
   virtual Status Commit(const std::vector<KvRead>& reads, const std::vector<KvWrite>& writes,
                         const std::function<void()>& applied) = 0;
 
-  // Makes all that was committed survive power loss.
+  // Makes all that was committed survive power loss. Commits go on meanwhile, and callers who wait
+  // at the same time share the work. After an error the engine takes no more commits.
   virtual Status Sync() = 0;
 };
 

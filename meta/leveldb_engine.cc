@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "meta/group_sync.h"
 #include "meta/leveldb_env.h"
 #include "meta/log_tail.h"
 #include "meta/striped_versions.h"
@@ -76,24 +77,22 @@ class LevelDbEngine final : public KvEngine {
     return {};
   }
 
-  Status Sync() override {
-    // An empty batch is a record in the log like any other, and syncing it syncs all before it in
-    // this log; earlier logs are on disk already (OrderedEnv).
-    leveldb::WriteOptions options;
-    options.sync = true;
-    leveldb::WriteBatch nothing;
-    const leveldb::Status status = db_->Write(options, &nothing);
+  Status Sync() override { return group_sync_.Run(); }
+
+ private:
+  Status SyncLogs() {
+    const leveldb::Status status = env_->SyncLogs();
     if (!status.ok()) return FailWith(status, directory_);
     return {};
   }
 
- private:
   const std::string directory_;
   // In this order: the database uses the others to its end.
   const std::unique_ptr<OrderedEnv> env_;
   const std::unique_ptr<const leveldb::FilterPolicy> filter_;
   const std::unique_ptr<leveldb::Cache> blocks_;
   const std::unique_ptr<leveldb::DB> db_;
+  GroupSync group_sync_{[this] { return SyncLogs(); }};
   StripedVersions versions_;
   std::mutex commit_mutex_;  // one commit at a time: validation, write and publication
 };

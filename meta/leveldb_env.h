@@ -49,6 +49,10 @@ class OrderedEnv final : public leveldb::EnvWrapper {
   explicit OrderedEnv(DiskEnv* disk) : EnvWrapper(disk), disk_(*disk) {}
   ~OrderedEnv() override;
 
+  // Everything that was written to logs so far survives loss of power. Goes past LevelDB, which
+  // would let nobody write meanwhile.
+  leveldb::Status SyncLogs();
+
   leveldb::Status NewWritableFile(const std::string& path, leveldb::WritableFile** file) override;
   leveldb::Status NewAppendableFile(const std::string& path, leveldb::WritableFile** file) override;
   leveldb::Status RemoveFile(const std::string& path) override;
@@ -74,6 +78,7 @@ class OrderedEnv final : public leveldb::EnvWrapper {
   mutable std::mutex mutex_;            // guards all below
   std::map<std::string, Names> names_;  // by directory
   std::set<File*> logs_;                // open ones
+  std::string newest_log_;
   leveldb::Status failure_;             // the first sync that failed
 };
 

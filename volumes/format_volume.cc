@@ -72,7 +72,11 @@ Status Volume::Format(const std::string& root, const VolumeIdentity& identity) {
   const auto make = [&]() -> Status {
     for (const char* directory : kDirectories) PXFS_TRY(MakeClosedDirectory(root + directory));
     // Last: what has an identity is complete.
-    return WriteVolumeIdentity(root, identity);
+    PXFS_TRY(WriteVolumeIdentity(root, identity));
+    // With the directories above, which may be new.
+    PXFS_ASSIGN(const UniqueFd fd, OpenAt(AT_FDCWD, root, O_RDONLY | O_DIRECTORY));
+    if (::syncfs(fd.get()) != 0) return FailErrno(errno, root);
+    return {};
   };
   Status made = make();
   if (!made) {

@@ -14,6 +14,8 @@ constexpr auto kReportInterval = std::chrono::seconds(1);
 // The longest that a reclaimer waits in the service, and so the longest that ending it takes.
 constexpr auto kReclaimWait = std::chrono::milliseconds(200);
 constexpr uint32_t kReclaimBatch = 1024;
+// Between two batches that are not full, as each costs a sync of the store.
+constexpr auto kReclaimPause = std::chrono::milliseconds(50);
 
 meta::ContentState KnownContent(const meta::Attr& attr) {
   meta::ContentState content;
@@ -87,6 +89,8 @@ Status RecoverOpenFiles(meta::MetadataService& metadata, const VolumeSet& volume
 Result<size_t> ReclaimOnce(meta::MetadataService& metadata, const VolumeSet& volumes,
                            uint32_t limit, std::chrono::milliseconds wait) {
   PXFS_ASSIGN(std::vector<meta::ReclaimItem> items, metadata.WaitReclaimable(limit, wait));
+  // Else a removed file could be back after loss of power, without its object.
+  if (!items.empty()) PXFS_TRY(metadata.Sync());
   std::set<std::pair<VolumeId, uint64_t>> directories;
   std::erase_if(items, [&](const meta::ReclaimItem& item) {
     return !RemoveObjects(item, volumes, directories);
@@ -132,7 +136,10 @@ void Maintenance::ReportLoop() {
 void Maintenance::ReclaimLoop() {
   while (Pause(std::chrono::milliseconds(0))) {
     const auto reclaimed = ReclaimOnce(metadata_, volumes_, kReclaimBatch, kReclaimWait);
-    if (reclaimed) continue;  // what could not go now is handed out again later
+    if (reclaimed) {  // what could not go now is handed out again later
+      if (*reclaimed > 0 && *reclaimed < kReclaimBatch) Pause(kReclaimPause);
+      continue;
+    }
     log::warn("cannot reclaim objects: {}", reclaimed.error().message());
     Pause(kReportInterval);
   }

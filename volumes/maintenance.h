@@ -16,7 +16,8 @@ namespace pxfs::volumes {
 // offline stay on the list. Blocks; call it before serving.
 Status RecoverOpenFiles(meta::MetadataService& metadata, const VolumeSet& volumes);
 
-// Deletes the objects of up to `limit` reclaim items and confirms them. Returns how many; waits up
+// Deletes the objects of up to `limit` reclaim items, once it is durable that nothing refers to
+// them, and confirms them. Returns how many; waits up
 // to `wait` for some.
 Result<size_t> ReclaimOnce(meta::MetadataService& metadata, const VolumeSet& volumes,
                            uint32_t limit, std::chrono::milliseconds wait);

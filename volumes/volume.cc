@@ -186,6 +186,15 @@ Status Volume::AdoptByLink(int source_dir_fd, const std::string& source, ObjectN
       [&] { return MakeObjectDirectory(name); }, source);
 }
 
+Status Volume::SyncName(ObjectName name) const {
+  // The directory of objects holds the name of this one's, which may be new.
+  for (const std::string& directory : {DirectoryOf(name), std::string("objects")}) {
+    PXFS_ASSIGN(const UniqueFd fd, OpenAt(root_fd_.get(), directory, O_RDONLY | O_DIRECTORY));
+    if (::fsync(fd.get()) != 0) return FailErrno(errno, root_ + "/" + directory);
+  }
+  return {};
+}
+
 meta::VolumeReport Volume::Inspect() const {
   meta::VolumeReport report;
   report.volume = id_;

@@ -83,6 +83,10 @@ class Volume {
   Status AdoptByRename(int source_dir_fd, const std::string& source, ObjectName name) const;
   Status AdoptByLink(int source_dir_fd, const std::string& source, ObjectName name) const;
 
+  // The object's name survives loss of power: fsync of the directories that hold it. Its content is
+  // for fsync of the object itself.
+  Status SyncName(ObjectName name) const;
+
   // Looks at the disk now: space, identity, whether it can be written.
   meta::VolumeReport Inspect() const;
   // Flushes the volume's file system (syncfs).

@@ -82,7 +82,8 @@ void EngineCommit(State& state) {
 void EngineSync(State& state) {
   meta::KvEngine& engine = Engine::Get();
   for (auto _ : state) {
-    Must(engine.Commit({}, {{KeyOf(1), std::string(kValueBytes, 'z')}}, [] {}), "commit");
+    const uint64_t key = static_cast<uint64_t>(state.thread_index());
+    Must(engine.Commit({}, {{KeyOf(key), std::string(kValueBytes, 'z')}}, [] {}), "commit");
     Must(engine.Sync(), "sync");
   }
   state.SetItemsProcessed(state.iterations());
@@ -90,7 +91,7 @@ void EngineSync(State& state) {
 
 BENCHMARK(EngineGet)->Threads(1)->Threads(2)->UseRealTime();
 BENCHMARK(EngineCommit)->Arg(1)->Arg(4)->Threads(1)->Threads(2)->UseRealTime();
-BENCHMARK(EngineSync)->UseRealTime();
+BENCHMARK(EngineSync)->Threads(1)->Threads(2)->Threads(4)->Threads(16)->UseRealTime();
 
 }  // namespace
 }  // namespace pxfs::bench

@@ -8,12 +8,32 @@
 namespace pxfs::fs::ops {
 namespace {
 
+// The object's name in its volume. Once for each file while it is open: whoever made the object, it
+// is not made again.
+Status MakeNameDurable(FileSystem& fs, InodeId inode) {
+  std::shared_ptr<volumes::Volume> volume;
+  volumes::ObjectName object;
+  {
+    auto file = fs.open_files().Find(inode);
+    if (!file || (*file)->name_durable) return {};
+    object = (*file)->object();
+    PXFS_ASSIGN(volume, fs.volumes().Require(VolumeId((*file)->record->volume)));
+  }
+  PXFS_TRY(volume->SyncName(object));
+  auto file = fs.open_files().Find(inode);
+  if (file && (*file)->record->volume == volume->id().value &&
+      (*file)->object().generation == object.generation)
+    (*file)->name_durable = true;
+  return {};
+}
+
 // Data first, then size and times, then the store with the file's name: after a power cut there is
 // never a size without its data.
 Status MakeDurable(FileSystem& fs, const meta::CallContext& ctx, InodeId inode, bool data_only) {
   PXFS_ASSIGN(auto fd, fs.open_files().Descriptor(inode, false));
   if ((data_only ? ::fdatasync(fd->get()) : ::fsync(fd->get())) != 0)
     return FailErrno(errno, "fsync of an object");
+  PXFS_TRY(MakeNameDurable(fs, inode));
   bool writing = false;
   if (auto file = fs.open_files().Find(inode)) writing = (*file)->writers() > 0;
   if (writing) {

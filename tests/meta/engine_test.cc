@@ -2,8 +2,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
+#include "meta/group_sync.h"
 #include "meta/store_lock.h"
 #include "tests/meta/service_fixture.h"
 
@@ -135,6 +139,44 @@ TEST(LevelDbEngineTest, MissingAndDamagedDatabases) {
   ASSERT_FALSE(damaged);
   EXPECT_EQ(damaged.error().code(), Code::kCorruption);
   EXPECT_NE(damaged.error().message().find(path), std::string::npos);
+}
+
+// All who come while a sync is under way share the next one, which begins after they came.
+TEST(GroupSyncTest, ManyCallersShareASync) {
+  constexpr int kCallers = 8;
+  std::mutex mutex;
+  std::condition_variable changed;
+  int begun = 0;
+  bool open = false;  // the first sync may end
+  GroupSync group([&]() -> Status {
+    std::unique_lock lock(mutex);
+    const int mine = ++begun;
+    changed.notify_all();
+    changed.wait(lock, [&] { return open; });
+    return mine == 2 ? Status(Fail(Code::kIo, "second")) : Status();
+  });
+  std::thread first([&] { EXPECT_OK(group.Run()); });
+  {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return begun == 1; });
+  }
+  std::vector<std::thread> callers;
+  std::atomic<int> failed{0};
+  for (int i = 0; i < kCallers; ++i)
+    callers.emplace_back([&] {
+      if (!group.Run()) ++failed;
+    });
+  {
+    // However many of them have come by now, each needs a sync that is not the first.
+    std::lock_guard lock(mutex);
+    open = true;
+  }
+  changed.notify_all();
+  first.join();
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_GE(begun, 2);
+  EXPECT_LE(begun, 1 + kCallers);
+  EXPECT_GE(failed, 1);  // the second sync's error goes to whom it was for
 }
 
 TEST(StoreLockTest, TheSecondIsToldWhoHasIt) {
