@@ -45,16 +45,26 @@ class Walker {
 
   Status Enter(InputEntry entry, bool is_directory) {
     if (is_directory) {
-      const auto probe = metadata_.ReadDirectory(user_, entry.attr.inode, 0, 1, false);
+      const auto probe = Probe(entry.attr.inode);
       if (!probe && probe.error() == Code::kAccess) {
         entry.closed = true;
       } else if (!probe) {
-        return probe.error() == Code::kNotFound ? Status{} : Status{Fail(probe.error())};
+        return probe.error() == Code::kNotFound ? Status{} : probe;
       } else {
         pending_.push_back({entry.path, entry.attr.inode});
       }
     }
     return visit_(entry);
+  }
+
+  // kAccess where the user may not list the directory, or not search it.
+  Status Probe(InodeId directory) {
+    PXFS_ASSIGN(const auto page, metadata_.ReadDirectory(user_, directory, 0, 1, false));
+    for (const auto& first : page.entries) {
+      const auto found = metadata_.Lookup(user_, directory, first.name);
+      if (!found && found.error() == Code::kAccess) return Fail(found.error());
+    }
+    return {};
   }
 
   Status List(const std::string& path, InodeId directory) {

@@ -13,7 +13,7 @@ namespace pxfs::jobs {
 struct InputEntry {
   std::string path;  // relative to the input; "" is the input itself
   meta::Attr attr;
-  // A directory that the submitter may not list: what is below it is not walked.
+  // A directory that the submitter may not list or search: what is below it is not walked.
   bool closed = false;
 };
 

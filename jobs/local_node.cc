@@ -194,6 +194,11 @@ void LocalNode::Stop(bool end_tasks) {
   for (auto& thread : finished) {
     if (thread.joinable()) thread.join();
   }
+  finished.clear();
+  // Where no container is left, nothing is. rmdir refuses what still holds something.
+  for (const char* part : {"/crun", "/runc", "/exits", ""}) {
+    ::rmdir((run_directory_ + part).c_str());
+  }
 }
 
 void LocalNode::RunTask(const std::shared_ptr<Task>& task, bool adopt) {

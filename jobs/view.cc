@@ -238,9 +238,12 @@ class InputView {
   Status MakeSymlink(const Tree& tree, const InputEntry& entry) {
     PXFS_ASSIGN(const std::string target, metadata_.ReadLink(user_, entry.attr.inode));
     const std::string name = tree.Relative(entry.path);
+    const timespec times[2] = {volumes::ToTimespec(entry.attr.atime),
+                               volumes::ToTimespec(entry.attr.mtime)};
     if (::symlinkat(target.c_str(), tree.fd(), name.c_str()) != 0 ||
         ::fchownat(tree.fd(), name.c_str(), entry.attr.uid, entry.attr.gid, AT_SYMLINK_NOFOLLOW) !=
-            0) {
+            0 ||
+        ::utimensat(tree.fd(), name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
       return FailErrno(errno, tree.host_path() + "/" + entry.path);
     }
     return {};
