@@ -65,13 +65,15 @@ class FastPathTest : public JobTest {
 
 TEST_F(FastPathTest, TasksOfASplitReadTheirPartThroughABindMount) {
   const auto expected = MakeInput("data");
-  const Outcome submitted = Job(
-      {"submit", "--parsable", "--input", Here("data"), "--output", Here("result"), "--split",
-       "volumes", "--wait", "--", "sh", "-c",
-       "cat /proc/self/mountinfo >\"$PXFS_OUTPUT/mountinfo.$PXFS_TASK_ID\"\n"
-       "xargs -0 sha256sum <\"$PXFS_INPUTS0\" >\"$PXFS_OUTPUT/sums.$PXFS_TASK_ID\"\n"
-       "find " + InContainer("data") + " -type f | sort >\"$PXFS_OUTPUT/found.$PXFS_TASK_ID\"\n"
-       "cat \"$PXFS_INPUTS\" >\"$PXFS_OUTPUT/listed.$PXFS_TASK_ID\""});
+  const Outcome submitted =
+      Job({"submit", "--parsable", "--input", Here("data"), "--output", Here("result"), "--split",
+           "volumes", "--wait", "--", "sh", "-c",
+           "cat /proc/self/mountinfo >\"$PXFS_OUTPUT/mountinfo.$PXFS_TASK_ID\"\n"
+           "xargs -0 sha256sum <\"$PXFS_INPUTS0\" >\"$PXFS_OUTPUT/sums.$PXFS_TASK_ID\"\n"
+           "find " +
+               InContainer("data") +
+               " -type f | sort >\"$PXFS_OUTPUT/found.$PXFS_TASK_ID\"\n"
+               "cat \"$PXFS_INPUTS\" >\"$PXFS_OUTPUT/listed.$PXFS_TASK_ID\""});
   ASSERT_EQ(submitted.status, 0) << submitted.errors;
   const json shown = Show(std::stoull(submitted.output));
   ASSERT_EQ(shown["task_count"], 3);
@@ -119,9 +121,9 @@ TEST_F(FastPathTest, AnInputOnSeveralVolumesIsOneTree) {
       "find . -printf '%p %y %m %U %G %T@ %l\\n' | sort && find . -type f -exec cksum {} + | sort";
   const auto expected = RunProgram({"sh", "-c", "cd " + Here("data") + " && " + look});
   ASSERT_TRUE(expected);
-  const std::string seen = OutputOf({"--input", Here("data")},
-                                    "cd " + InContainer("data") + " && " + look +
-                                        " && echo MOUNTS && cat /proc/self/mountinfo");
+  const std::string seen =
+      OutputOf({"--input", Here("data")}, "cd " + InContainer("data") + " && " + look +
+                                              " && echo MOUNTS && cat /proc/self/mountinfo");
   const size_t mounts = seen.find("MOUNTS\n");
   ASSERT_NE(mounts, std::string::npos) << seen;
   EXPECT_EQ(seen.substr(0, mounts), expected->output);
@@ -186,8 +188,9 @@ TEST_F(FastPathTest, AJobReadsWhatItsSubmitterMayRead) {
   ASSERT_STATUS(MakeDirectories(Here("data/closed")));
   ASSERT_STATUS(MakeDirectories(Here("data/unsearchable")));
   const std::map<std::string, mode_t> files = {
-      {"open", 0644},         {"secret", 0600},          {"group", 0640},
-      {"closed/inside", 0644}, {"unsearchable/in", 0644}, {"granted", 0600}, {"denied", 0644}};
+      {"open", 0644},          {"secret", 0600},          {"group", 0640},
+      {"closed/inside", 0644}, {"unsearchable/in", 0644}, {"granted", 0600},
+      {"denied", 0644}};
   for (const auto& [name, mode] : files) {
     WriteText(Here("data/" + name), name + "\n");
     ASSERT_EQ(::chmod(Here("data/" + name).c_str(), mode), 0);
@@ -211,9 +214,9 @@ TEST_F(FastPathTest, AJobReadsWhatItsSubmitterMayRead) {
   ASSERT_EQ(outside->output, expected) << "on the mount itself";
 
   for (const char* fast_path : {"auto", "off"}) {
-    const Outcome submitted =
-        JobAs(kStranger, {"submit", "--parsable", "--wait", "--input", Here("data"), "--fastpath",
-                          fast_path, "--", "sh", "-c", "cd " + InContainer("data") + " && " + look});
+    const Outcome submitted = JobAs(
+        kStranger, {"submit", "--parsable", "--wait", "--input", Here("data"), "--fastpath",
+                    fast_path, "--", "sh", "-c", "cd " + InContainer("data") + " && " + look});
     ASSERT_EQ(submitted.status, 0) << submitted.errors;
     const uint64_t id = std::stoull(submitted.output);
     EXPECT_EQ(Job({"logs", std::to_string(id)}).output, expected) << fast_path;
@@ -233,8 +236,8 @@ TEST_F(FastPathTest, AFileWithAnAccessControlListGoesByFuseAndTheRestDoesNot) {
   EXPECT_EQ(Show(id_)["routes"]["fast_path_files"], 19);
   EXPECT_EQ(Show(id_)["routes"]["fuse_files"], 1);
 
-  const Outcome required = Job({"submit", "--wait", "--input", Here("data"), "--fastpath",
-                                "require", "--", "true"});
+  const Outcome required =
+      Job({"submit", "--wait", "--input", Here("data"), "--fastpath", "require", "--", "true"});
   EXPECT_EQ(required.status, 125);
   EXPECT_NE(required.errors.find("part2/file12' is not on the fast path"), std::string::npos)
       << required.errors;

@@ -34,9 +34,8 @@ void AddProcesses(const std::string& prefix, std::vector<std::string>& found) {
   for (const auto& entry : filesystem::directory_iterator("/proc", error)) {
     if (!IsNumber(entry.path().filename())) continue;
     std::string command = Contents(entry.path() / "cmdline");
-    const bool of_a_job =
-        command.find('\0' + prefix) != std::string::npos ||
-        Contents(entry.path() / "cgroup").find("/" + prefix) != std::string::npos;
+    const bool of_a_job = command.find('\0' + prefix) != std::string::npos ||
+                          Contents(entry.path() / "cgroup").find("/" + prefix) != std::string::npos;
     if (!of_a_job) continue;
     std::replace(command.begin(), command.end(), '\0', ' ');
     found.push_back("process " + entry.path().filename().string() + ": " + command);
@@ -119,9 +118,7 @@ void JobTest::SetUp() {
   ASSERT_EQ(::chmod(Here().c_str(), 0777), 0);
 }
 
-void JobTest::TearDown() {
-  EXPECT_EQ(Leftovers(), std::vector<std::string>());
-}
+void JobTest::TearDown() { EXPECT_EQ(Leftovers(), std::vector<std::string>()); }
 
 std::string JobTest::Here(const std::string& name) const {
   return cluster_->path() + "/" + directory_ + (name.empty() ? "" : "/" + name);
