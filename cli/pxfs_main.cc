@@ -54,6 +54,8 @@ int Run(int argc, char** argv) {
   AddInfo(app, command);
   AddHot(app, command);
   AddPolicyVerbs(app, command);
+  AddDump(app, command);
+  AddLoad(app, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -102,6 +102,7 @@ class LocalService final : public MetadataService {
   Status WriteRecords(std::span<const RecordWrite> writes, bool sync) override;
 
   Result<Statistics> GetStatistics() override;
+  Status Dump(const DumpTarget& target) override;
 
  private:
   LocalService(std::unique_ptr<Store> store, const ServiceOptions& options, UniqueFd lock);

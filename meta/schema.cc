@@ -38,7 +38,7 @@ Status FormatStore(KvEngine& engine, Timestamp now) {
   return engine.Sync();
 }
 
-Result<SchemaRecord> OpenSchema(KvEngine& engine) {
+Result<SchemaRecord> OpenSchema(const KvEngine& engine) {
   const std::string key = keys::Counter(kSchemaCounter);
   std::string value;
   PXFS_ASSIGN(const bool found, engine.Get(key, &value));

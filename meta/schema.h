@@ -14,6 +14,6 @@ inline constexpr uint32_t kSchemaVersion = 1;
 Status FormatStore(KvEngine& engine, Timestamp now);
 
 // kNotFound: never formatted; kInvalid: a newer schema, the message says what to do; kCorruption.
-Result<SchemaRecord> OpenSchema(KvEngine& engine);
+Result<SchemaRecord> OpenSchema(const KvEngine& engine);
 
 }  // namespace pxfs::meta

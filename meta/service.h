@@ -132,6 +132,12 @@ struct Statistics {
   std::vector<SessionInfo> sessions;
 };
 
+// Where a dump goes (meta/dump.h), and of which cluster it says it is.
+struct DumpTarget {
+  std::string file;  // absolute, on the host of the store
+  std::string cluster_uuid, cluster_name;
+};
+
 class MetadataService {
  public:
   virtual ~MetadataService() = default;
@@ -268,6 +274,8 @@ class MetadataService {
   virtual Status WriteRecords(std::span<const RecordWrite> writes, bool sync) = 0;
 
   virtual Result<Statistics> GetStatistics() = 0;
+  // Writes all records, as of one moment, to a file that is made or replaced whole (meta/dump.h).
+  virtual Status Dump(const DumpTarget& target) = 0;
 };
 
 // The reverse of ToText(Policy). kInvalid names the offending word.

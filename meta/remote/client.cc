@@ -164,6 +164,7 @@ class RemoteService : public MetadataService {
     return Call<&S::WriteRecords>(writes, sync);
   }
   Result<Statistics> GetStatistics() override { return Call<&S::GetStatistics>(); }
+  Status Dump(const DumpTarget& target) override { return Call<&S::Dump>(target); }
 
  private:
   template <auto Member, typename... A>

@@ -146,6 +146,7 @@ using WaitArguments = Arguments<uint32_t, std::chrono::milliseconds>;
 using VolumeInodesArguments = Arguments<VolumeId, InodeId, uint32_t>;
 using SetPolicyArguments = Arguments<CallContext, InodeId, Policy>;
 using ScanArguments = Arguments<std::string_view, std::string_view, uint32_t>;
+using DumpArguments = Arguments<DumpTarget>;
 using WriteRecordsArguments = Arguments<std::span<const RecordWrite>, bool>;
 
 inline void Encode(pb::Empty&) {}
@@ -216,5 +217,7 @@ void Encode(pb::ScanRecordsRequest& to, std::string_view prefix, std::string_vie
 void Decode(const pb::ScanRecordsRequest& from, ScanArguments& to, Validity& validity);
 void Encode(pb::WriteRecordsRequest& to, std::span<const RecordWrite> writes, bool sync);
 void Decode(const pb::WriteRecordsRequest& from, WriteRecordsArguments& to, Validity& validity);
+void Encode(pb::DumpRequest& to, const DumpTarget& target);
+void Decode(const pb::DumpRequest& from, DumpArguments& to, Validity& validity);
 
 }  // namespace pxfs::meta::remote

@@ -313,4 +313,14 @@ void Decode(const pb::WriteRecordsRequest& from, WriteRecordsArguments& to, Vali
   to = {std::move(writes), from.sync()};
 }
 
+void Encode(pb::DumpRequest& to, const DumpTarget& target) {
+  to.set_file(target.file);
+  to.set_cluster_uuid(target.cluster_uuid);
+  to.set_cluster_name(target.cluster_name);
+}
+
+void Decode(const pb::DumpRequest& from, DumpArguments& to, Validity&) {
+  to = {DumpTarget{from.file(), from.cluster_uuid(), from.cluster_name()}};
+}
+
 }  // namespace pxfs::meta::remote

@@ -108,7 +108,8 @@ using Methods = std::tuple<
     Method<pb::METHOD_WRITE_RECORDS, &S::WriteRecords, pb::WriteRecordsRequest, pb::Empty,
            Access::kChange>,
     Method<pb::METHOD_GET_STATISTICS, &S::GetStatistics, pb::Empty, pb::Statistics,
-           Access::kAnybody>>;
+           Access::kAnybody>,
+    Method<pb::METHOD_DUMP, &S::Dump, pb::DumpRequest, pb::Empty, Access::kTrusted>>;
 
 // MethodOf<&MetadataService::Lookup>: its line of the table.
 template <auto Member, typename Table = Methods>
