@@ -11,6 +11,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "base/unique_fd.h"
 #include "jobs/process.h"
@@ -20,6 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::chrono::seconds kDestroyTimeout{10};
+constexpr std::chrono::milliseconds kBetweenLooks{5};
 
 // Where the hierarchies are mounted.
 std::vector<std::string> Hierarchies() {
@@ -140,15 +142,27 @@ Status Cgroup::Kill() const {
 }
 
 Status Cgroup::Destroy() const {
-  PXFS_TRY(Kill());
-  for (const auto& top : Directories()) {
-    std::vector<std::string> all;
-    CollectDeepestFirst(top, all);
-    for (const auto& directory : all) {
-      if (::rmdir(directory.c_str()) != 0 && errno != ENOENT) return FailErrno(errno, directory);
+  const auto deadline = std::chrono::steady_clock::now() + kDestroyTimeout;
+  while (true) {
+    PXFS_TRY(Kill());
+    int error = 0;
+    std::string failed;
+    for (const auto& top : Directories()) {
+      std::vector<std::string> all;
+      CollectDeepestFirst(top, all);
+      for (const auto& directory : all) {
+        if (::rmdir(directory.c_str()) == 0 || errno == ENOENT) continue;
+        error = errno;
+        failed = directory;
+      }
     }
+    if (error == 0) return {};
+    // Busy also while a process that has ended is taken down, or one is only now put in there.
+    if (error != EBUSY || std::chrono::steady_clock::now() >= deadline) {
+      return FailErrno(error, failed);
+    }
+    std::this_thread::sleep_for(kBetweenLooks);
   }
-  return {};
 }
 
 std::vector<std::string> Cgroup::List(const std::string& prefix) {

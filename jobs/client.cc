@@ -1,15 +1,45 @@
 #include "jobs/client.h"
 
+#include <chrono>
+#include <thread>
+
 #include "base/cluster_directory.h"
 #include "jobs/rpc_methods.h"
 
 namespace pxfs::jobs {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+// Jobs outlive a process that serves them and is killed, so those who ask after them wait for its
+// successor.
+constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::milliseconds kBetweenCalls{50};
+
+enum class Repeat {
+  kAlways,  // running it twice is as good as once
+  kIfNotBegun,
+};
+
 template <typename Reply, typename Request>
-Result<Reply> Call(rpc::Client& rpc, Method method, const Request& request) {
-  PXFS_ASSIGN(const std::string bytes, rpc.Call(rpc::Service::kJobs, static_cast<uint16_t>(method),
-                                                request.SerializeAsString()));
+Result<Reply> Call(rpc::Client& rpc, Method method, const Request& request,
+                   Repeat repeat = Repeat::kAlways) {
+  const std::string sent = request.SerializeAsString();
+  const auto deadline = Clock::now() + kPatience;
+  Result<std::string> answer = Fail(Code::kUnavailable);
+  while (true) {
+    auto outcome = rpc::Outcome::kNotSent;
+    answer = rpc.Call(rpc::Service::kJobs, static_cast<uint16_t>(method), sent, &outcome);
+    const bool may_repeat = outcome == rpc::Outcome::kNotSent ||
+                            (outcome == rpc::Outcome::kUnknown && repeat == Repeat::kAlways);
+    if (answer || !may_repeat || !(answer.error() == Code::kUnavailable) ||
+        Clock::now() >= deadline) {
+      break;
+    }
+    // Nothing tells when somebody listens again.
+    std::this_thread::sleep_for(kBetweenCalls);
+  }
+  PXFS_ASSIGN(const std::string bytes, std::move(answer));
   Reply reply;
   if (!reply.ParseFromString(bytes)) {
     return Fail(Code::kCorruption, "the job service answers with something that cannot be read");
@@ -37,7 +67,7 @@ Result<Client> Client::Connect(const std::string& cluster_directory) {
 }
 
 Result<proto::SubmitReply> Client::Submit(const proto::SubmitRequest& request) {
-  return Call<proto::SubmitReply>(*rpc_, Method::kSubmit, request);
+  return Call<proto::SubmitReply>(*rpc_, Method::kSubmit, request, Repeat::kIfNotBegun);
 }
 
 Result<proto::ListReply> Client::List(const proto::ListRequest& request) {

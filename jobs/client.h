@@ -10,7 +10,9 @@
 
 namespace pxfs::jobs {
 
-// Thread-safe. Errors are the service's own, or kUnavailable.
+// Thread-safe. Errors are the service's own, or kUnavailable: the connection is lost, and half a
+// minute later still nobody serves the cluster. Calls are repeated until then, but for a submission
+// that may have been taken.
 class Client {
  public:
   // kUnavailable says how to have the cluster served; kNotFound: no such cluster.

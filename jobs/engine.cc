@@ -108,6 +108,10 @@ bool JobService::Impl::HandleEnd(TaskKey key, const TaskEnd& end) {
       task.set_state(proto::TASK_FAILED);
       task.set_exit_status(kNotLaunchedStatus);
       break;
+    case TaskEnd::Kind::kInterrupted:
+      task.set_state(proto::TASK_PENDING);
+      task.set_attempt(task.attempt() - std::min(task.attempt(), 1u));
+      break;
     case TaskEnd::Kind::kLost:
       task.set_losses(task.losses() + 1);
       task.set_state(task.losses() < kMostLosses ? proto::TASK_PENDING : proto::TASK_FAILED);

@@ -54,6 +54,24 @@ bool IsMonitorOf(pid_t pid, const std::string& id) {
          command_line->find(std::string("--cid\0", 6) + id + '\0') != std::string::npos;
 }
 
+// Ends what was about to make the container when the service was killed: its monitor-to-be and the
+// runtime's commands have the id as a word of theirs.
+Status KillMakersOf(const std::string& id) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename();
+    pid_t pid = 0;
+    const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (bad != std::errc() || end != name.data() + name.size() || pid == ::getpid()) continue;
+    const auto pidfd = OpenPidfd(pid);
+    const auto words = ReadFile(entry.path() / "cmdline", 1 << 20);
+    if (!pidfd || !words || words->find('\0' + id + '\0') == std::string::npos) continue;
+    PXFS_TRY(SendSignal(*pidfd, SIGKILL));
+    AwaitEnd(*pidfd, kMonitorTimeout);
+  }
+  return {};
+}
+
 }  // namespace
 
 struct LocalNode::Task {
@@ -124,6 +142,11 @@ void LocalNode::RemoveLeftovers(std::span<const TaskLaunch> live,
       keys.insert(*key);
   }
   for (const auto& launch : live) keys.erase(launch.key);
+  if (const std::string probe = OciRuntime::ProbeId(run_directory_); ids.contains(probe)) {
+    if (auto removed = RemoveContainer(probe); !removed) {
+      log::error("container {}: {}", probe, removed.error().message());
+    }
+  }
   for (const TaskKey key : keys) {
     log::info("removing what is left of task {}", ToString(key));
     if (auto cleaned = Clean(key); !cleaned) {
@@ -235,11 +258,13 @@ bool LocalNode::LaunchAndFollow(Task& task, TaskEnd& end) {
   if (!processes) return fail(processes.error());
   const auto monitor = OpenPidfd(processes->monitor);
   if (!monitor) return fail(monitor.error());
-  if (const auto started = runtime_->Start(ContainerId(key)); !started) {
-    return fail(started.error());
-  }
+  // Marked first: whoever takes over starts it if we do not come to that, and never starts it
+  // twice.
   if (const auto marked = WriteFileAtomically(BundleOf(key) + "/started", ""); !marked) {
     return fail(marked.error());
+  }
+  if (const auto started = runtime_->Start(ContainerId(key)); !started) {
+    return fail(started.error());
   }
   if (task.launch.spec.time_limit_ms() != 0) {
     task.deadline = Clock::now() + milliseconds(task.launch.spec.time_limit_ms());
@@ -256,15 +281,23 @@ bool LocalNode::AdoptAndFollow(Task& task, TaskEnd& end) {
   const bool was_started = ::stat((BundleOf(key) + "/started").c_str(), &started) == 0;
   const auto pid = ReadPid(BundleOf(key) + "/monitor.pid");
   const auto runtime = Runtime();
-  if (!was_started || !pid || !runtime) {
+  if (!was_started) {
+    end.kind = TaskEnd::Kind::kInterrupted;
+    return true;
+  }
+  if (!pid || !runtime) {
     end.kind = TaskEnd::Kind::kLost;
-    end.message =
-        runtime ? "the service ended while the task was being started" : runtime.error().message();
+    end.message = runtime ? pid.error().message() : runtime.error().message();
     return true;
   }
   const auto monitor = OpenPidfd(*pid);
   if (!monitor || !IsMonitorOf(*pid, id)) {
     Collect(task, end);
+    return true;
+  }
+  if (const auto runs = (*runtime)->Start(id); !runs && !AwaitEnd(*monitor, milliseconds(0))) {
+    end.kind = TaskEnd::Kind::kLost;
+    end.message = runs.error().message();
     return true;
   }
   log::info("task {} goes on", ToString(key));
@@ -357,7 +390,13 @@ Result<ContainerProcesses> LocalNode::Prepare(Task& task, proto::Routes& routes)
   const std::string log_file = options_.log_file(key);
   PXFS_TRY(MakeDirectories(log_file.substr(0, log_file.rfind('/')), 0700));
   if (task.end_asked) return Fail(Code::kInterrupted);
-  auto created = runtime->Create({ContainerId(key), bundle, image.directory, log_file});
+  CreateContainer create{ContainerId(key), bundle, image.directory, log_file};
+  for (const auto& source : task.held) {
+    const std::string held = PathOfFd(source);
+    std::error_code error;
+    create.binds.push_back({fs::read_symlink(held, error), held});
+  }
+  auto created = runtime->Create(create);
   task.held.clear();
   return created;
 }
@@ -402,7 +441,8 @@ Result<Container> LocalNode::Describe(Task& task, const Image& image, proto::Rou
   for (const auto& bind : spec.binds()) {
     // What the user's own rights lead to, now and when the runtime mounts it.
     PXFS_ASSIGN(UniqueFd source, OpenAsUser(bind.source(), O_PATH, launch.user));
-    container.mounts.push_back(BindMount(PathOfFd(source), bind.destination(), bind.read_only()));
+    container.mounts.push_back(BindMount(BindSource(BundleOf(launch.key), task.held.size()),
+                                         bind.destination(), bind.read_only()));
     task.held.push_back(std::move(source));
   }
   for (const auto& [name, value] : spec.env()) container.env.push_back(name + "=" + value);
@@ -433,8 +473,14 @@ Status LocalNode::WriteManifests(const Task& task, const std::vector<std::string
 }
 
 Status LocalNode::Clean(TaskKey key) {
-  const std::string id = ContainerId(key);
-  const std::string bundle = BundleOf(key);
+  PXFS_TRY(RemoveContainer(ContainerId(key)));
+  return RemoveViews(options_.volumes, key);
+}
+
+Status LocalNode::RemoveContainer(const std::string& id) {
+  const std::string bundle = BundleOf(id);
+  const bool unmonitored = ::access(bundle.c_str(), F_OK) == 0 && !ReadPid(bundle + "/monitor.pid");
+  if (unmonitored) PXFS_TRY(KillMakersOf(id));
   PXFS_TRY(OciRuntime::DeleteAny(run_directory_, id));
   PXFS_TRY(Cgroup(id).Destroy());
   // The monitor notices the end of its container by itself.
@@ -444,7 +490,6 @@ Status LocalNode::Clean(TaskKey key) {
     }
     PXFS_TRY(OciRuntime::DeleteAny(run_directory_, id));  // the exit status it wrote meanwhile
   }
-  PXFS_TRY(RemoveViews(options_.volumes, key));
   // Mount points, empty outside of the namespace that the runtime used; rmdir can never remove
   // anything else.
   for (const char* directory : {"/rootfs", "/scratch"}) {

@@ -3,8 +3,9 @@
 // Each task has a thread that prepares it, starts it, waits for its end by pidfd and cleans up
 // after it. All that a task leaves on the node is found again by name, without any record:
 //   container and cgroup   pxfs-<cluster>-<job>.<task>       (<cluster>: 8 digits of its UUID)
-//   run directory          /run/pxfs/<cluster>/<container>/  (bundle, process ids, `started` once
-//   the program runs) views, staging         job-<job>.<task>, job-<job>/<task> on the volumes
+//   run directory          /run/pxfs/<cluster>/<container>/  (bundle, process ids; `started` when
+//                          its program is about to run)
+//   views, staging         job-<job>.<task>, job-<job>/<task> on the volumes
 // so Start can clean up after a service that was killed at any moment.
 #pragma once
 
@@ -55,7 +56,8 @@ class LocalNode final : public NodeLauncher {
   enum class Wake { kMonitorEnded, kDeadline, kEnd, kDetach };
 
   std::string ContainerId(TaskKey key) const;
-  std::string BundleOf(TaskKey key) const { return run_directory_ + "/" + ContainerId(key); }
+  std::string BundleOf(const std::string& id) const { return run_directory_ + "/" + id; }
+  std::string BundleOf(TaskKey key) const { return BundleOf(ContainerId(key)); }
   std::string ContainerPrefix() const;
 
   void Spawn(std::shared_ptr<Task> task, bool adopt);
@@ -74,6 +76,7 @@ class LocalNode final : public NodeLauncher {
   Result<std::shared_ptr<OciRuntime>> Runtime();
   // Removes everything of the task but its log and its staging directory.
   Status Clean(TaskKey key);
+  Status RemoveContainer(const std::string& id);
   void RemoveLeftovers(std::span<const TaskLaunch> live, std::span<const uint64_t> staged_jobs);
 
   const LocalNodeOptions options_;

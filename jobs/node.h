@@ -43,6 +43,7 @@ struct TaskEnd {
     kTimedOut,     // the time limit
     kEnded,        // by NodeLauncher::End
     kNotLaunched,  // no process of the job ever ran
+    kInterrupted,  // the same, for the only reason that the service ended meanwhile
     kLost,         // it ran, but how it ended is not known
   };
   Kind kind = Kind::kExited;

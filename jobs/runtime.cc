@@ -27,16 +27,23 @@ constexpr seconds kCommandTimeout{30};
 // Preferred first: crun starts a container in a third of runc's time.
 constexpr const char* kRuntimes[] = {"crun", "runc"};
 
-// Runs in a new mount namespace. $1: the image's directory, $2: the bundle; the rest: the runtime's
-// command. A tmpfs as the upper layer takes the mount points that the runtime makes, so that the
-// image stays as it is.
+// Runs in a new mount namespace. $1: the image's directory, $2: the bundle; then three words for
+// each bind: its index, path and descriptor; "--"; the rest: the runtime's command. A tmpfs as the
+// upper layer takes the mount points that the runtime makes, so that the image stays as it is.
 constexpr const char* kCreateScript = R"(
 mount -t tmpfs -o mode=755 tmpfs "$2/scratch"
-mkdir "$2/scratch/upper" "$2/scratch/work"
+mkdir "$2/scratch/upper" "$2/scratch/work" "$2/scratch/binds"
 cd "$1"
 mount -t overlay -o "lowerdir=.,upperdir=$2/scratch/upper,workdir=$2/scratch/work" overlay "$2/rootfs"
 cd "$2"
 shift 2
+while [ "$1" != -- ]; do
+  if [ -d "$3" ]; then mkdir "scratch/binds/$1"; else : >"scratch/binds/$1"; fi
+  mount --bind "$2" "scratch/binds/$1"
+  [ "scratch/binds/$1" -ef "$3" ] || { echo "$2 was replaced while it was mounted" >&2; exit 1; }
+  shift 3
+done
+shift
 exec "$@")";
 
 // crun 1.8 refuses hybrid cgroups, but works on them where it does not see the second version's
@@ -96,6 +103,10 @@ Result<pid_t> ReadPidFile(const std::string& path) {
 
 }  // namespace
 
+std::string BindSource(const std::string& bundle, size_t index) {
+  return bundle + "/scratch/binds/" + std::to_string(index);
+}
+
 OciRuntime::OciRuntime(std::string name, std::string run_directory)
     : name_(std::move(name)),
       program_(FindProgram(name_)),
@@ -130,9 +141,13 @@ Result<OciRuntime> OciRuntime::Choose(const std::string& run_directory) {
   return Fail(Code::kNotSupported, "no container runtime works on this node: " + reasons);
 }
 
+std::string OciRuntime::ProbeId(const std::string& run_directory) {
+  return "pxfs-" + fs::path(run_directory).filename().string() + "-probe";
+}
+
 // Creates a container on the node's own root and removes it again.
 Status OciRuntime::Try() const {
-  const std::string id = "pxfs-probe-" + std::to_string(::getpid());
+  const std::string id = ProbeId(run_directory_);
   const std::string bundle = run_directory_ + "/" + id;
   PXFS_TRY(MakeDirectories(bundle, 0700));
   Container container;
@@ -197,6 +212,12 @@ Result<ContainerProcesses> OciRuntime::Create(const CreateContainer& request) co
   std::vector<std::string> create = {
       "--mount",     "--", "/bin/sh", "-ec", kCreateScript, "pxfs", request.image_directory,
       request.bundle};
+  for (size_t i = 0; i < request.binds.size(); ++i) {
+    for (const auto& word : {std::to_string(i), request.binds[i].path, request.binds[i].held}) {
+      create.push_back(word);
+    }
+  }
+  create.push_back("--");
   for (auto& word : CommandPrefix()) create.push_back(std::move(word));
   for (auto& word : create) {
     conmon.argv.push_back("--runtime-arg=" + word);
@@ -218,7 +239,23 @@ Status OciRuntime::Start(const std::string& id) const {
   Command command;
   command.argv = CommandPrefix();
   command.argv.insert(command.argv.end(), {"start", id});
-  return RunChecked(command, kCommandTimeout);
+  auto started = RunChecked(command, kCommandTimeout);
+  if (started) return started;
+  const auto state = State(id);
+  return state && (*state == "running" || *state == "stopped") ? Status{} : started;
+}
+
+Result<std::string> OciRuntime::State(const std::string& id) const {
+  Command command;
+  command.argv = CommandPrefix();
+  command.argv.insert(command.argv.end(), {"state", id});
+  PXFS_ASSIGN(const Finished finished, Run(command, kCommandTimeout));
+  const auto json = nlohmann::json::parse(finished.output, nullptr, /*allow_exceptions=*/false);
+  if (finished.status != 0 || !json.is_object() || !json.contains("status") ||
+      !json["status"].is_string()) {
+    return Fail(Code::kIo, name_ + " does not know the state of " + id);
+  }
+  return json["status"].get<std::string>();
 }
 
 std::optional<int> OciRuntime::ExitStatus(const std::string& id) const {

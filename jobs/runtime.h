@@ -18,12 +18,24 @@
 
 namespace pxfs::jobs {
 
+// A directory or file of the node for the container to mount (BindSource). It is found by its path,
+// and no container is made unless that leads to what `held` refers to: a mount namespace cannot
+// bind what a descriptor from another one refers to.
+struct HeldBind {
+  std::string path;
+  std::string held;  // /proc/PID/fd/N
+};
+
 struct CreateContainer {
   std::string id;
   std::string bundle;           // holds config.json; rootfs and scratch are made in it
   std::string image_directory;  // the lower, read-only layer of the root
   std::string log_file;
+  std::vector<HeldBind> binds = {};
 };
+
+// What the container's mount of the bind with this index has as its source.
+std::string BindSource(const std::string& bundle, size_t index);
 
 // The processes of a created container.
 struct ContainerProcesses {
@@ -37,9 +49,13 @@ class OciRuntime {
   // says why none can.
   static Result<OciRuntime> Choose(const std::string& run_directory);
 
+  // The container that Choose tries; a process that is killed meanwhile leaves it.
+  static std::string ProbeId(const std::string& run_directory);
+
   const std::string& name() const { return name_; }
   // The container exists, but its program does not run yet. The error is the runtime's own words.
   Result<ContainerProcesses> Create(const CreateContainer& request) const;
+  // Also succeeds when the program runs already, or has run.
   Status Start(const std::string& id) const;
   // How it ended; absent while it runs, or when that was never written.
   std::optional<int> ExitStatus(const std::string& id) const;
@@ -58,6 +74,8 @@ class OciRuntime {
   // The words in front of a runtime's command.
   std::vector<std::string> CommandPrefix() const;
   Status Try() const;
+  // "created", "running", "stopped"...
+  Result<std::string> State(const std::string& id) const;
   Status RunToEnd(const CreateContainer& request) const;
 
   std::string name_;

@@ -213,7 +213,8 @@ json JobTest::AwaitState(uint64_t id, const std::string& state) {
 }
 
 void JobTest::AwaitFile(const std::string& path) {
-  EXPECT_TRUE(Eventually([&] { return ::access(path.c_str(), F_OK) == 0; }))
+  EXPECT_TRUE(
+      Eventually([&] { return ::access(path.c_str(), F_OK) == 0; }, std::chrono::seconds(15)))
       << path << " does not appear";
 }
 
