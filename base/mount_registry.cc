@@ -18,6 +18,15 @@ std::string FileOf(const std::string& run_directory, pid_t supervisor) {
   return DirectoryOf(run_directory) + "/" + std::to_string(supervisor) + ".json";
 }
 
+// What a daemon that was killed while it wrote the record left beside it.
+void RemoveTemporaries(const std::string& run_directory, pid_t supervisor) {
+  const std::string record = FileOf(run_directory, supervisor);
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(DirectoryOf(run_directory), error)) {
+    if (file.path().string().starts_with(record + ".tmp.")) ::unlink(file.path().c_str());
+  }
+}
+
 // A process that has ended and that nobody has waited for yet is not alive: its pidfd is readable.
 // A number may mean another program since, as records outlast a reboot: ours say so in their name.
 bool Alive(pid_t pid) {
@@ -32,6 +41,7 @@ bool Alive(pid_t pid) {
 
 Status WriteMountRecord(const std::string& run_directory, const MountRecord& record) {
   PXFS_TRY(MakeDirectories(DirectoryOf(run_directory)));
+  RemoveTemporaries(run_directory, record.supervisor_pid);
   return WriteJsonFile(FileOf(run_directory, record.supervisor_pid),
                        {{"mountpoint", record.mountpoint},
                         {"supervisor_pid", record.supervisor_pid},
@@ -42,6 +52,7 @@ Status WriteMountRecord(const std::string& run_directory, const MountRecord& rec
 }
 
 void RemoveMountRecord(const std::string& run_directory, pid_t supervisor_pid) {
+  RemoveTemporaries(run_directory, supervisor_pid);
   ::unlink(FileOf(run_directory, supervisor_pid).c_str());
 }
 

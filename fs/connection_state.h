@@ -51,7 +51,7 @@ struct CountChange {
 
 class ConnectionState {
  public:
-  static constexpr uint32_t kVersion = 1;
+  static constexpr uint32_t kVersion = 2;
   static constexpr size_t kMaxInit = 4096;
   static constexpr size_t kMaxOpenInodes = 1 << 20;
   static constexpr size_t kMaxThreads = 64;
@@ -72,6 +72,10 @@ class ConnectionState {
   // mount(2) has succeeded.
   bool mounted() const { return header_->mounted; }
   void SetMounted() { header_->mounted = true; }
+  // The daemon has answered a request since the supervisor last asked: it is not one that dies
+  // before it does anything.
+  bool answered() const { return header_->answered.load(std::memory_order_relaxed); }
+  void SetAnswered(bool value) { header_->answered.store(value, std::memory_order_relaxed); }
   // One a thread that serves requests.
   std::span<CountChange> count_changes() const { return header_->count_changes; }
   std::span<OpenRecord> open_records() const { return {records_, kMaxOpenInodes}; }
@@ -83,6 +87,7 @@ class ConnectionState {
     char init[kMaxInit];
     std::atomic<uint64_t> session;
     std::atomic<bool> mounted;
+    std::atomic<bool> answered;
     CountChange count_changes[kMaxThreads];
   };
 

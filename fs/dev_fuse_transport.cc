@@ -73,7 +73,9 @@ ssize_t DevFuseTransport::Read(void* buffer, size_t size) {
 ssize_t DevFuseTransport::Write(iovec* iov, int count) {
   const auto* header = static_cast<const fuse_out_header*>(iov[0].iov_base);
   if (header->unique != 0 && header->unique == init_unique_) return WriteInitReply(iov, count);
-  return ::writev(device_.get(), iov, count);
+  const ssize_t written = ::writev(device_.get(), iov, count);
+  if (header->unique != 0 && !state_.answered()) state_.SetAnswered(true);
+  return written;
 }
 
 // libfuse 3.14 answers INIT without what it does not know; add that. A successor's reply stays

@@ -22,6 +22,19 @@ const meta::Replica* Choose(const meta::Location& location, const volumes::Volum
 
 }  // namespace
 
+OpenTable::Turn::Turn(OpenTable& table, std::shared_ptr<OpenFile> file)
+    : table_(&table), file_(std::move(file)), lock_(file_->mutex) {
+  file_->settled.wait(lock_, [&] { return !file_->taken; });
+  file_->taken = true;
+}
+
+OpenTable::Turn::~Turn() {
+  if (!file_) return;
+  file_->taken = false;
+  if (std::exchange(file_->let_go, false) && !file_->in_use() && !file_->dead) table_->LetGo(file_);
+  file_->settled.notify_one();
+}
+
 OpenTable::OpenTable(const Environment& environment, ConnectionState& state)
     : env_(environment), state_(state) {
   // Records of an earlier daemon. They are dense from the start, apart from those given back.
@@ -37,8 +50,9 @@ OpenTable::OpenTable(const Environment& environment, ConnectionState& state)
     const InodeId inode(record.inode);
     auto file = std::make_shared<OpenFile>(inode, &record);
     file->volume = env_.volumes->Find(VolumeId(record.volume));
+    file->grant_unsure = file->writers() > 0;
     ShardOf(inode).files.emplace(inode, file);
-    if (file->opens() == 0) GoIdle(std::move(file));
+    if (file->opens() == 0) GoIdle(file);
   }
   LearnCountedRequests();
   idle_thread_ = std::thread([this] { IdleLoop(); });
@@ -106,7 +120,7 @@ OpenRecord* OpenTable::TakeRecord(InodeId inode) {
   return &record;
 }
 
-Result<OpenFileRef> OpenTable::FindOrAdd(InodeId inode) {
+Result<OpenTable::Turn> OpenTable::FindOrAdd(InodeId inode) {
   Shard& shard = ShardOf(inode);
   for (;;) {
     std::shared_ptr<OpenFile> file;
@@ -125,23 +139,32 @@ Result<OpenFileRef> OpenTable::FindOrAdd(InodeId inode) {
       }
       file = slot;
     }
-    std::unique_lock lock(file->mutex);
-    if (!file->dead) return OpenFileRef(std::move(file), std::move(lock));
+    Turn turn(*this, std::move(file));
+    if (!turn->dead) return turn;
   }
 }
 
-std::optional<OpenFileRef> OpenTable::Find(InodeId inode) {
+std::shared_ptr<OpenFile> OpenTable::Peek(InodeId inode) {
   Shard& shard = ShardOf(inode);
-  std::shared_ptr<OpenFile> file;
-  {
-    std::lock_guard lock(shard.mutex);
-    auto it = shard.files.find(inode);
-    if (it == shard.files.end()) return std::nullopt;
-    file = it->second;
-  }
+  std::lock_guard lock(shard.mutex);
+  auto it = shard.files.find(inode);
+  return it == shard.files.end() ? nullptr : it->second;
+}
+
+std::optional<OpenFileRef> OpenTable::Find(InodeId inode) {
+  std::shared_ptr<OpenFile> file = Peek(inode);
+  if (!file) return std::nullopt;
   std::unique_lock lock(file->mutex);
   if (file->dead) return std::nullopt;
   return OpenFileRef(std::move(file), std::move(lock));
+}
+
+std::optional<OpenTable::Turn> OpenTable::TakeTurn(InodeId inode) {
+  std::shared_ptr<OpenFile> file = Peek(inode);
+  if (!file) return std::nullopt;
+  Turn turn(*this, std::move(file));
+  if (turn->dead) return std::nullopt;
+  return turn;
 }
 
 void OpenTable::Unbind(OpenFile& file) {
@@ -151,30 +174,32 @@ void OpenTable::Unbind(OpenFile& file) {
 }
 
 // Passthrough reads move the object's atime, unseen: carry it over when the file is let go.
-void OpenTable::LearnAtime(OpenFile& file) {
-  if (file.atime == meta::Timestamp{}) return;  // never bound here
-  auto st = Stat(file);
-  if (!st || volumes::ToTimestamp(st->st_atim) <= file.atime) return;
+void OpenTable::LearnAtime(Turn& file) {
+  if (file->atime == meta::Timestamp{}) return;  // never bound here
+  auto st = Stat(*file);
+  if (!st || volumes::ToTimestamp(st->st_atim) <= file->atime) return;
   meta::AttrChange change;
   change.atime = volumes::ToTimestamp(st->st_atim);
   change.atime_only = true;
-  auto stored = env_.metadata->SetAttr({.session = env_.session}, file.inode, change);
+  const InodeId inode = file->inode;
+  auto stored = file.Outside(
+      [&] { return env_.metadata->SetAttr({.session = env_.session}, inode, change); });
   // A reply that was made from what metadata had until now must not stay in the kernel's cache.
-  if (stored) env_.transport->InvalidateAttributes(file.inode.value);
+  if (stored) env_.transport->InvalidateAttributes(inode.value);
   if (!stored && stored.error() != Code::kNotFound)
-    log::warn("inode {}: storing its access time: {}", file.inode.value, stored.error().message());
+    log::warn("inode {}: storing its access time: {}", inode.value, stored.error().message());
 }
 
-void OpenTable::Remove(OpenFile& file) {
+void OpenTable::Remove(Turn& file) {
   LearnAtime(file);
-  Unbind(file);
-  file.dead = true;
-  file.record->inode.store(0, std::memory_order_release);
-  const auto index = static_cast<uint32_t>(file.record - state_.open_records().data());
-  Shard& shard = ShardOf(file.inode);
+  Unbind(*file);
+  file->dead = true;
+  file->record->inode.store(0, std::memory_order_release);
+  const auto index = static_cast<uint32_t>(file->record - state_.open_records().data());
+  Shard& shard = ShardOf(file->inode);
   {
     std::lock_guard lock(shard.mutex);
-    shard.files.erase(file.inode);
+    shard.files.erase(file->inode);
   }
   std::lock_guard lock(free_mutex_);
   free_records_.push_back(index);
@@ -241,43 +266,68 @@ void OpenTable::Register(OpenFile& file, UniqueFd fd, bool writable) {
   file.fd_writable = writable;
 }
 
-Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId inode, Mode mode,
-                                          bool prefer_daemon, const meta::Location* created) {
-  PXFS_ASSIGN(OpenFileRef file, FindOrAdd(inode));
-  const bool write = mode == Mode::kWrite;
-  auto give_up = [&](Error error) {
-    if (file->opens() == 0 && file->idle_ticket == 0) Remove(*file);
-    return Fail(std::move(error));
-  };
-  const bool bound = file->record->backing_id > 0 || file->opens() > 0;
-  if (write && file->writers() == 0) {
-    Result<meta::Location> granted =
-        created ? Result<meta::Location>(*created) : env_.metadata->OpenForWrite(ctx, inode);
-    if (!granted) return give_up(granted.error());
-    file->mtime = granted->attr.mtime;
-    file->size_bytes = granted->attr.size_bytes;
-    const meta::Replica* primary = Choose(*granted, *env_.volumes, true);
-    const bool same_object = bound && primary && file->record->volume == primary->volume.value &&
-                             file->record->object_generation == primary->object_generation;
-    // Nobody uses an idle backing that does not serve this writer: exchange it.
-    if (!same_object || (file->opens() == 0 && !file->record->backing_writable)) {
-      if (file->opens() == 0) Unbind(*file);
-      if (auto opened = BindObject(*file, *granted, true, created != nullptr); !opened) {
-        meta::ContentState unchanged{granted->attr.size_bytes, granted->attr.blocks,
+void OpenTable::GiveUp(Turn& file) {
+  if (!file->in_use() && file->idle_ticket == 0) Remove(file);
+}
+
+Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
+                               const meta::Location* created) {
+  Result<meta::Location> granted =
+      created ? Result<meta::Location>(*created)
+              : file.Outside([&] { return env_.metadata->OpenForWrite(ctx, file->inode); });
+  if (!granted) return Fail(granted.error());
+  file->grant_unsure = false;
+  file->granted_again = file->written();
+  if (file->written()) return {};  // it was only to be made sure of
+  file->mtime = granted->attr.mtime;
+  file->size_bytes = granted->attr.size_bytes;
+  const bool bound = file->record->backing_id > 0 || file->in_use();
+  const meta::Replica* primary = Choose(*granted, *env_.volumes, true);
+  const bool same_object = bound && primary && file->record->volume == primary->volume.value &&
+                           file->record->object_generation == primary->object_generation;
+  // Nobody uses an idle backing that does not serve this writer: exchange it.
+  if (same_object && (file->in_use() || file->record->backing_writable)) return {};
+  if (!file->in_use()) Unbind(*file);
+  auto opened = BindObject(*file, *granted, true, created != nullptr);
+  if (opened) return {};
+  const meta::ContentState unchanged{granted->attr.size_bytes, granted->attr.blocks,
                                      granted->attr.atime,      granted->attr.mtime,
                                      granted->attr.ctime,      std::nullopt};
-        if (auto closed = env_.metadata->CloseWrite(ctx, inode, unchanged); !closed)
-          log::error("inode {}: giving back the write grant: {}", inode.value,
-                     closed.error().message());
-        return give_up(opened.error());
-      }
-    }
-  } else if (!bound) {
-    auto location = env_.metadata->Locate(ctx, inode);
-    if (!location) return give_up(location.error());
-    if (!location->attr.is_regular()) return give_up(Error(Code::kInvalid, "not a regular file"));
-    if (auto opened = BindObject(*file, *location, false, false); !opened)
-      return give_up(opened.error());
+  auto closed = file.Outside(
+      [&] { return env_.metadata->CloseWrite({.session = env_.session}, file->inode, unchanged); });
+  if (!closed)
+    log::error("inode {}: giving back the write grant: {}", file->inode.value,
+               closed.error().message());
+  return opened;
+}
+
+Status OpenTable::BeginReading(const meta::CallContext& ctx, Turn& file) {
+  if (file->record->backing_id > 0 || file->in_use()) return {};
+  auto location = file.Outside([&] { return env_.metadata->Locate(ctx, file->inode); });
+  if (!location) return Fail(location.error());
+  if (!location->attr.is_regular()) return Fail(Code::kInvalid, "not a regular file");
+  return BindObject(*file, *location, false, false);
+}
+
+Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId inode, Mode mode,
+                                          bool prefer_daemon, const meta::Location* created) {
+  PXFS_ASSIGN(Turn file, FindOrAdd(inode));
+  const bool write = mode == Mode::kWrite;
+  Status begun;
+  if (write && (!file->written() || file->grant_unsure)) {
+    begun = BeginWriting(ctx, file, created);
+  } else if (!write && created && !file->written()) {
+    // The object is made with the grant that came with the file. Where the request is a repetition,
+    // the grant may have been given back.
+    begun = BeginWriting(ctx, file, created);
+    if (begun) begun = EndWriting({.session = env_.session}, file);
+    if (!begun && begun.error() == Code::kInvalid) begun = {};
+  } else if (!write) {
+    begun = BeginReading(ctx, file);
+  }
+  if (!begun) {
+    GiveUp(file);
+    return Fail(begun.error());
   }
   Opened opened;
   opened.backing_id = file->record->backing_id;
@@ -296,9 +346,48 @@ Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId 
   return opened;
 }
 
+Status OpenTable::BeginWork(const meta::CallContext& ctx, InodeId inode) {
+  PXFS_ASSIGN(Turn file, FindOrAdd(inode));
+  if (!file->written() || file->grant_unsure) {
+    if (auto begun = BeginWriting(ctx, file, nullptr); !begun) {
+      GiveUp(file);
+      return begun;
+    }
+  }
+  ++file->internal_writers;
+  file->idle_ticket = 0;
+  return {};
+}
+
+Status OpenTable::EndWork(const meta::CallContext& ctx, InodeId inode) {
+  auto file = TakeTurn(inode);
+  if (!file) return Fail(Code::kStale);
+  Status status;
+  // Not under the request's number: if it comes again, so does the grant, to be given back then.
+  meta::CallContext once = ctx;
+  once.request = 0;
+  if ((*file)->writers() == 0 && (*file)->internal_writers == 1) status = EndWriting(once, *file);
+  --(*file)->internal_writers;
+  Settle(*file);
+  return status;
+}
+
+void OpenTable::RegainGrants() {
+  for (OpenRecord& record : state_.open_records()) {
+    if (record.inode == 0 && record.object_generation == 0) break;  // as in the constructor
+    const InodeId inode(record.inode);
+    if (!inode || OpenCounts::Unpack(record.counts).writers == 0) continue;
+    auto file = TakeTurn(inode);
+    if (!file) continue;
+    if (auto granted = BeginWriting({.session = env_.session}, *file, nullptr); !granted)
+      log::error("inode {}: getting the write grant again: {}", inode.value,
+                 granted.error().message());
+  }
+}
+
 Result<std::shared_ptr<UniqueFd>> OpenTable::Descriptor(InodeId inode, bool writable) {
   auto file = Find(inode);
-  if (!file || (*file)->opens() == 0) return Fail(Code::kStale);
+  if (!file || !(*file)->in_use()) return Fail(Code::kStale);
   OpenFile& f = **file;
   if (!f.fd || (writable && !f.fd_writable)) {
     if (!f.volume) {
@@ -324,58 +413,48 @@ Result<struct stat> OpenTable::Stat(OpenFile& file) {
 }
 
 // The last writer is gone: what the object holds now is the content.
-Status OpenTable::EndWriting(const meta::CallContext& ctx, OpenFile& file) {
-  PXFS_ASSIGN(const struct stat st, Stat(file));
+Status OpenTable::EndWriting(meta::CallContext ctx, Turn& file) {
+  PXFS_ASSIGN(const struct stat st, Stat(*file));
   meta::ContentState content = volumes::ContentOf(st);
   // The object's ctime also moves for reasons that are no change of the file (views link it).
-  const bool written = content.mtime != file.mtime || content.size_bytes != file.size_bytes;
+  const bool written = content.mtime != file->mtime || content.size_bytes != file->size_bytes;
   if (!written) content.ctime = {};
-  PXFS_TRY(env_.metadata->CloseWrite(ctx, file.inode, content));
-  file.atime = content.atime;
-  file.mtime = content.mtime;
-  file.size_bytes = content.size_bytes;
+  // What gave back the grant of before must not count for this one, too.
+  if (file->granted_again) ctx.request = 0;
+  PXFS_TRY(file.Outside([&] { return env_.metadata->CloseWrite(ctx, file->inode, content); }));
+  file->grant_unsure = file->granted_again = false;
+  file->atime = content.atime;
+  file->mtime = content.mtime;
+  file->size_bytes = content.size_bytes;
   return {};
 }
 
-Status OpenTable::MakeReader(const meta::CallContext& ctx, InodeId inode) {
-  auto file = Find(inode);
-  if (!file || (*file)->writers() == 0) return Fail(Code::kStale);
-  Status status;
-  if ((*file)->writers() == 1) status = EndWriting(ctx, **file);
-  OpenCounts counts = (*file)->counts();
-  --counts.writers;
-  (*file)->record->counts = counts.Pack();  // one request with the open, so nothing to remember
-  return status;
+void OpenTable::Settle(Turn& file) {
+  if (file->in_use()) return;
+  file->fd.reset();
+  if (file->executable || file->record->backing_id == 0)
+    Remove(file);
+  else
+    GoIdle(file.shared());
 }
 
 Status OpenTable::Release(const meta::CallContext& ctx, InodeId inode, Mode mode) {
-  auto found = Find(inode);
-  if (!found) return Fail(Code::kStale, "release of a file that is not open");
-  OpenFileRef file = std::move(*found);
+  auto file = TakeTurn(inode);
+  if (!file) return Fail(Code::kStale, "release of a file that is not open");
   if (AlreadyCounted(ctx)) return {};
   Status status;
-  OpenCounts counts = file->counts();
-  if (mode == Mode::kWrite && counts.writers == 1) status = EndWriting(ctx, *file);
+  OpenCounts counts = (*file)->counts();
+  const bool last_writer =
+      mode == Mode::kWrite && counts.writers == 1 && (*file)->internal_writers == 0;
+  if (last_writer) status = EndWriting(ctx, *file);
   if (mode == Mode::kWrite && counts.writers > 0) --counts.writers;
   if (counts.opens > 0) --counts.opens;
-  SetCounts(ctx, *file, counts);
-  if (counts.opens > 0) return status;
-  file->fd.reset();
-  if (file->executable || file->record->backing_id == 0) {
-    Remove(*file);
-    return status;
-  }
-  Shard& shard = ShardOf(inode);
-  std::shared_ptr<OpenFile> shared;
-  {
-    std::lock_guard lock(shard.mutex);
-    shared = shard.files.at(inode);
-  }
-  GoIdle(std::move(shared));
+  SetCounts(ctx, **file, counts);
+  Settle(*file);
   return status;
 }
 
-void OpenTable::GoIdle(std::shared_ptr<OpenFile> file) {
+void OpenTable::GoIdle(const std::shared_ptr<OpenFile>& file) {
   bool wake;
   {
     std::lock_guard lock(idle_mutex_);
@@ -384,6 +463,17 @@ void OpenTable::GoIdle(std::shared_ptr<OpenFile> file) {
     idle_.push_back({file, file->idle_ticket, std::chrono::steady_clock::now()});
   }
   if (wake) idle_changed_.notify_one();
+}
+
+// The rest, which may wait for others, is the idle thread's.
+void OpenTable::LetGo(const std::shared_ptr<OpenFile>& file) {
+  Unbind(*file);
+  {
+    std::lock_guard lock(idle_mutex_);
+    file->idle_ticket = next_ticket_++;
+    idle_.push_front({file, file->idle_ticket, std::chrono::steady_clock::now() - kIdleTime});
+  }
+  idle_changed_.notify_one();
 }
 
 void OpenTable::IdleLoop() {
@@ -402,8 +492,8 @@ void OpenTable::IdleLoop() {
     idle_.pop_front();
     lock.unlock();
     {
-      std::lock_guard file_lock(oldest.file->mutex);
-      if (!oldest.file->dead && oldest.file->idle_ticket == oldest.ticket) Remove(*oldest.file);
+      Turn file(*this, oldest.file);
+      if (!file->dead && file->idle_ticket == oldest.ticket) Remove(file);
     }
     lock.lock();
   }
@@ -411,7 +501,11 @@ void OpenTable::IdleLoop() {
 
 void OpenTable::DropIdle(InodeId inode) {
   auto file = Find(inode);
-  if (file && (*file)->opens() == 0) Remove(**file);
+  if (!file || (*file)->in_use()) return;
+  if ((*file)->taken)
+    (*file)->let_go = true;
+  else
+    LetGo(file->shared());
 }
 
 size_t OpenTable::open_inodes() const {

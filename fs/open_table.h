@@ -13,9 +13,14 @@
 // 4. What the next daemon needs lies in ConnectionState; everything else here can be made again
 // from it.
 //
-// Lock order: an OpenFile's mutex, then a shard's, then the idle list's. An OpenFile's mutex is
-// held over the opening of its object on purpose: it is what makes 1 true, and only opens of the
-// same inode wait for it.
+// 5. Who changes how a file is open (opens, releases, truncates it, sets its attributes, lets it
+// go) takes its Turn: one at a time, which makes 1 true. A Turn outlasts calls to the metadata
+// service, which can wait for other mounts to drop what they cache; the lock does not. So what
+// other mounts ask of this one meanwhile (DropIdle) never waits for a Turn, and two mounts never
+// wait for each other.
+//
+// Order: a Turn, an OpenFile's mutex, a shard's, the idle list's. A mutex is held over the opening
+// of an object, never over a change of metadata.
 #pragma once
 
 #include <array>
@@ -46,8 +51,18 @@ class OpenFile {
   OpenFile(InodeId id, OpenRecord* shared_record) : inode(id), record(shared_record) {}
 
   const InodeId inode;
-  std::mutex mutex;  // guards everything below
+  std::mutex mutex;                 // guards everything below
+  std::condition_variable settled;  // a Turn has ended
+  bool taken = false;               // somebody has the Turn
+  bool let_go = false;              // DropIdle came meanwhile
   OpenRecord* const record;
+  // Truncations under way: writers that a successor shall know nothing of, since their requests
+  // come again as a whole.
+  uint32_t internal_writers = 0;
+  // From an earlier daemon, with writers: it may have given the write grant back and died before it
+  // could count that.
+  bool grant_unsure = false;
+  bool granted_again = false;  // because of that
   std::shared_ptr<volumes::Volume> volume;
   // Of the object, for what does not go by passthrough; opened when first needed. Shared, so that
   // I/O under way keeps the one that it began with.
@@ -64,15 +79,18 @@ class OpenFile {
   OpenCounts counts() const { return OpenCounts::Unpack(record->counts); }
   uint32_t opens() const { return counts().opens; }
   uint32_t writers() const { return counts().writers; }
+  bool written() const { return writers() > 0 || internal_writers > 0; }
+  bool in_use() const { return opens() > 0 || internal_writers > 0; }
 };
 
-// A locked OpenFile.
+// A locked OpenFile. Not to be kept over a change of metadata.
 class OpenFileRef {
  public:
   OpenFileRef(std::shared_ptr<OpenFile> file, std::unique_lock<std::mutex> lock)
       : file_(std::move(file)), lock_(std::move(lock)) {}
   OpenFile* operator->() const { return file_.get(); }
   OpenFile& operator*() const { return *file_; }
+  const std::shared_ptr<OpenFile>& shared() const { return file_; }
 
  private:
   std::shared_ptr<OpenFile> file_;
@@ -81,6 +99,32 @@ class OpenFileRef {
 
 class OpenTable {
  public:
+  // The only one who changes how a file is open; see 5.
+  class Turn {
+   public:
+    // Waits for the end of the present one.
+    Turn(OpenTable& table, std::shared_ptr<OpenFile> file);
+    Turn(Turn&&) noexcept = default;
+    ~Turn();
+    OpenFile* operator->() const { return file_.get(); }
+    OpenFile& operator*() const { return *file_; }
+    const std::shared_ptr<OpenFile>& shared() const { return file_; }
+
+    // Calls what may wait for others, with the file unlocked.
+    template <typename Call>
+    auto Outside(Call call) {
+      lock_.unlock();
+      auto result = call();
+      lock_.lock();
+      return result;
+    }
+
+   private:
+    OpenTable* table_;
+    std::shared_ptr<OpenFile> file_;  // null once moved from
+    std::unique_lock<std::mutex> lock_;
+  };
+
   static constexpr size_t kIdleBackings = 8192;
   // They are let go of in batches, so that not every release wakes the thread that does it.
   static constexpr size_t kIdleBatch = 128;
@@ -107,17 +151,23 @@ class OpenTable {
   };
   enum class Mode { kRead, kWrite };
   // Counts an open of the inode, and gets the write grant for the first writer. `created`: the
-  // location as MetadataService::Create returned it, with the grant. `prefer_daemon`: the daemon
-  // must see this open's writes.
+  // location as MetadataService::Create returned it, with the grant, which is given back where the
+  // mode is kRead. `prefer_daemon`: the daemon must see this open's writes.
   Result<Opened> Open(const meta::CallContext& ctx, InodeId inode, Mode mode, bool prefer_daemon,
                       const meta::Location* created = nullptr);
   // Counts a release. The last writer's commits size and times to metadata.
   Status Release(const meta::CallContext& ctx, InodeId inode, Mode mode);
 
-  // An open that counted as writing is for reading only (open with O_CREAT | O_RDONLY): gives the
-  // grant back.
-  Status MakeReader(const meta::CallContext& ctx, InodeId inode);
+  // The daemon's own writing, within one request: between these, Descriptor works and the grant is
+  // held, as with an Open for writing and its Release. EndWork commits size and times.
+  Status BeginWork(const meta::CallContext& ctx, InodeId inode);
+  Status EndWork(const meta::CallContext& ctx, InodeId inode);
 
+  // The session that had the write grants is gone: gets them again for this mount's.
+  void RegainGrants();
+
+  // The turn of an open file, if the mount has it open or idle.
+  std::optional<Turn> TakeTurn(InodeId inode);
   // The open file, locked, if the mount has it open or idle.
   std::optional<OpenFileRef> Find(InodeId inode);
   // A descriptor of the object of an open file. kStale: the mount does not have it open.
@@ -125,7 +175,8 @@ class OpenTable {
   // The content of an open file as it is on its volume now. Needs the file's lock.
   Result<struct stat> Stat(OpenFile& file);
 
-  // Lets go of the backing of a file that is idle: it was removed, or may now be executed.
+  // Lets go of the backing of a file that is idle: it was removed, or may now be executed, or
+  // another session writes it. Waits for nobody.
   void DropIdle(InodeId inode);
 
   size_t open_inodes() const;
@@ -142,18 +193,27 @@ class OpenTable {
   };
 
   Shard& ShardOf(InodeId inode) { return shards_[std::hash<InodeId>{}(inode) % shards_.size()]; }
-  Result<OpenFileRef> FindOrAdd(InodeId inode);
+  Result<Turn> FindOrAdd(InodeId inode);
+  std::shared_ptr<OpenFile> Peek(InodeId inode);
+  // Binds the file to the object that takes its writes and gets the grant for it.
+  Status BeginWriting(const meta::CallContext& ctx, Turn& file, const meta::Location* created);
+  Status BeginReading(const meta::CallContext& ctx, Turn& file);
   // `created`: the object is not there yet, unless the request is a repetition.
   Status BindObject(OpenFile& file, const meta::Location& location, bool writable, bool created);
-  Status EndWriting(const meta::CallContext& ctx, OpenFile& file);
+  Status EndWriting(meta::CallContext ctx, Turn& file);
+  // Nobody uses the file any more: it is idle or goes.
+  void Settle(Turn& file);
+  void GiveUp(Turn& file);
   void Register(OpenFile& file, UniqueFd fd, bool writable);
-  void GoIdle(std::shared_ptr<OpenFile> file);
-  void Remove(OpenFile& file);  // needs its lock
+  void GoIdle(const std::shared_ptr<OpenFile>& file);
+  // Needs the lock of an idle file.
+  void LetGo(const std::shared_ptr<OpenFile>& file);
+  void Remove(Turn& file);
   void SetCounts(const meta::CallContext& ctx, OpenFile& file, OpenCounts after);
   // The request is one that a daemon before this one had counted, and had not answered.
   bool AlreadyCounted(const meta::CallContext& ctx);
   void LearnCountedRequests();
-  void LearnAtime(OpenFile& file);
+  void LearnAtime(Turn& file);
   void Unbind(OpenFile& file);
   OpenRecord* TakeRecord(InodeId inode);
   void IdleLoop();

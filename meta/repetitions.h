@@ -36,6 +36,7 @@ enum class Operation : uint8_t {
   kSetXattr,
   kRemoveXattr,
   kCloseWrite,
+  kSetAttr,
 };
 
 // What makes a request the same: its session and number, and what it does to what.

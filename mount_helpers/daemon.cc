@@ -60,6 +60,7 @@ class Daemon {
   std::unique_ptr<volumes::Maintenance> maintenance_;
   fs::CacheRevoker revoker_;
   SessionId session_id_;
+  bool session_is_new_ = true;
   std::unique_ptr<fs::DevFuseTransport> transport_;
   std::unique_ptr<fs::FileSystem> file_system_;
   std::unique_ptr<fs::Session> session_;
@@ -142,6 +143,7 @@ Status Daemon::OpenMetadataSession() {
     session = cluster_->metadata().OpenSession(spec);
   }
   if (!session) return Fail(session.error());
+  session_is_new_ = !spec.resume;
   session_id_ = *session;
   state_->session() = session_id_.value;
   return {};
@@ -184,6 +186,7 @@ Status Daemon::Prepare() {
   PXFS_ASSIGN(session_, fs::Session::Create(*file_system_, *transport_, revoker_));
   if (state_->mounted()) {
     file_system_->TreatAllAsOrphans();
+    if (session_is_new_) file_system_->open_files().RegainGrants();
     return {};
   }
   std::string data = "fd=" + std::to_string(device_number) + ",rootmode=40000,user_id=0,group_id=0";

@@ -20,7 +20,11 @@
 namespace pxfs::mount_helpers {
 namespace {
 
+// Between the ends of daemons that live less than kStableTime: of those that answer nothing, and of
+// those that do. The one keeps a daemon that cannot work from taking a processor for itself, the
+// other bounds how long programs wait where one request in many kills it.
 constexpr std::chrono::milliseconds kMaxRestartDelay{1000};
+constexpr std::chrono::milliseconds kMaxWorkingRestartDelay{20};
 constexpr std::chrono::milliseconds kStableTime{500};
 
 int Report(const UniqueFd& status, const std::string& problem) {
@@ -118,6 +122,7 @@ int Supervisor::Run() {
   std::chrono::milliseconds delay{0};
   for (;;) {
     const auto started = std::chrono::steady_clock::now();
+    state_->SetAnswered(false);
     auto daemon = StartDaemon(options_, arguments_, device_.get(), state_->fd(), status_.get());
     if (!daemon) return Report(status_, daemon.error().message());
     WaitForDaemon(*daemon);
@@ -129,6 +134,7 @@ int Supervisor::Run() {
     // A daemon that lived for a while is succeeded at once; one that keeps dying, ever more slowly.
     if (std::chrono::steady_clock::now() - started > kStableTime) delay = {};
     log::warn("the daemon of {} ended with {}; starting the next one", options_.mountpoint, how);
+    if (state_->answered()) delay = std::min(delay, kMaxWorkingRestartDelay);
     if (delay.count() > 0) Pause(delay);
     delay = std::min(kMaxRestartDelay, delay * 2 + std::chrono::milliseconds(10));
   }

@@ -74,7 +74,9 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
   if (nameless) fs.AddOrphan(inode);
   // The kernel creates with O_EXCL semantics: whoever opens a name that came into being meanwhile
   // asks again.
-  auto opened = fs.open_files().Open(ctx, inode, OpenTable::Mode::kWrite, false, &*created);
+  const auto open_mode =
+      (file->flags & O_ACCMODE) == O_RDONLY ? OpenTable::Mode::kRead : OpenTable::Mode::kWrite;
+  auto opened = fs.open_files().Open(ctx, inode, open_mode, false, &*created);
   if (!opened) {
     // The file exists, empty, and is not open: take it back.
     if (!nameless) {
@@ -88,14 +90,7 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
   fuse_entry_param entry = fs.EntryOf(created->attr);
   entry.attr_timeout = std::min(kNewFileAttrTimeoutSeconds, fs.options().attr_timeout_seconds);
   CreateOut reply{EntryOut(entry), OpenReplyOf(*opened)};
-  // O_CREAT | O_RDONLY: the release will be a reader's.
-  if ((file->flags & O_ACCMODE) == O_RDONLY) {
-    if (auto done = fs.open_files().MakeReader(ctx, inode); !done)
-      log::error("create of inode {}: {}", inode.value, done.error().message());
-  }
   if (fuse_reply_buf(request, reinterpret_cast<const char*>(&reply), sizeof reply) == -ENOENT) {
-    const auto open_mode =
-        (file->flags & O_ACCMODE) == O_RDONLY ? OpenTable::Mode::kRead : OpenTable::Mode::kWrite;
     if (auto released = fs.open_files().Release(ctx, inode, open_mode); !released)
       log::error("release of inode {}: {}", inode.value, released.error().message());
     if (nameless) fs.Forgotten(inode);

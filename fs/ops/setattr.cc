@@ -32,26 +32,30 @@ Result<meta::Attr> TruncateOpen(FileSystem& fs, const meta::CallContext& ctx, In
 // A truncation is a short time of writing.
 Result<FileSystem::ShownAttr> Truncate(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
                                        off_t size, const meta::AttrChange& change) {
-  auto opened = fs.open_files().Open(ctx, inode, OpenTable::Mode::kWrite, false);
-  if (!opened) return Fail(opened.error());
+  PXFS_TRY(fs.open_files().BeginWork(ctx, inode));
   auto attr = TruncateOpen(fs, ctx, inode, size, change);
   if (attr) fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
-  auto released = fs.open_files().Release(ctx, inode, OpenTable::Mode::kWrite);
+  auto ended = fs.open_files().EndWork(ctx, inode);
   if (!attr) return Fail(attr.error());
-  if (!released) return Fail(released.error());
+  if (!ended) return Fail(ended.error());
   return fs.Show(*attr);
 }
 
-// Owner, mode and times, in metadata and then on the objects. An open file is locked meanwhile: the
-// end of writing, which comes some time after close(2), reads the times of the object and stores
-// them, and would undo a change of times that came in between.
+// Owner, mode and times, in metadata and then on the objects. Nobody else
+// changes an open file meanwhile: the end of writing, which comes some time after close(2), reads
+// the times of the object and stores them, and would undo a change of times that came in between.
 Result<FileSystem::ShownAttr> Change(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
                                      const meta::AttrChange& change) {
-  auto open_file = fs.open_files().Find(inode);
-  auto attr = fs.metadata().SetAttr(ctx, inode, change);
+  auto turn = fs.open_files().TakeTurn(inode);
+  const auto set = [&] {
+    auto attr = fs.metadata().SetAttr(ctx, inode, change);
+    if (attr) fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
+    return attr;
+  };
+  auto attr = turn ? turn->Outside(set) : set();
+  turn.reset();
   if (!attr) return Fail(attr.error());
-  fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
-  return fs.Show(*attr, std::move(open_file));
+  return fs.Show(*attr);
 }
 
 meta::AttrChange ChangeFrom(const struct stat& values, int to_set) {

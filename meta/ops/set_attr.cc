@@ -75,6 +75,8 @@ void ChangeContent(InodeRecord& inode, const ContentState& content) {
 
 Result<Attr> LocalService::SetAttr(const CallContext& ctx, InodeId inode,
                                    const AttrChange& change) {
+  const RequestKey request(ctx, Operation::kSetAttr, inode);
+  if (repetitions_.Find(request)) return GetAttr(ctx, inode);
   auto changed = store_->Run([&](Transaction& tx) -> Result<Attr> {
     PXFS_ASSIGN(const InodePtr before, tx.GetInode(inode));
     PXFS_TRY(CheckChange(tx, ctx, *before, change));
@@ -93,6 +95,7 @@ Result<Attr> LocalService::SetAttr(const CallContext& ctx, InodeId inode,
     if (change.atime_now || change.atime) attr.atime = change.atime_now ? now : *change.atime;
     if (change.mtime_now || change.mtime) attr.mtime = change.mtime_now ? now : *change.mtime;
     if (!ChangesNothingButAtime(change)) attr.ctime = now;
+    Repetitions::Record(tx, request);
     return attr;
   });
   if (!changed) return changed;

@@ -1,0 +1,99 @@
+// Two mounts of one cluster that change the same file at the same time: each makes the other drop
+// what it caches, and neither waits for the other to finish first.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "tests/support/mounted_cluster.h"
+
+namespace pxfs::test {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::microseconds;
+
+// A mount that waits for the other gives up after 100 ms (CacheRevoker::kPatience), so this would
+// be its usual time.
+constexpr microseconds kUsual(50'000);
+
+int Rounds() {
+  const char* value = std::getenv("PXFS_LONG");
+  return value && std::string(value) == "1" ? 3000 : 300;
+}
+
+struct Side {
+  std::string file;
+  std::vector<microseconds> times;  // of each round
+  Status outcome;
+};
+
+Status Round(const std::string& file, int round) {
+  PXFS_ASSIGN(UniqueFd fd, OpenAt(AT_FDCWD, file, O_WRONLY));
+  if (::pwrite(fd.get(), "x", 1, round % 100) != 1) return FailErrno(errno, "pwrite");
+  if (::close(fd.release()) != 0) return FailErrno(errno, "close");
+  if (::chmod(file.c_str(), round % 2 ? 0640 : 0644) != 0) return FailErrno(errno, "chmod");
+  if (::truncate(file.c_str(), 100) != 0) return FailErrno(errno, "truncate");
+  return {};
+}
+
+void WriteOnSide(Side& side) {
+  for (int round = 0; round < Rounds() && side.outcome; ++round) {
+    const auto before = Clock::now();
+    side.outcome = Round(side.file, round);
+    side.times.push_back(std::chrono::duration_cast<microseconds>(Clock::now() - before));
+  }
+}
+
+class TwoMounts : public testing::TestWithParam<Shape> {};
+
+TEST_P(TwoMounts, WriteOneFileWithoutWaitingForEachOther) {
+  auto mounted =
+      MountedCluster::Start({.shape = GetParam(), .options = "", .cluster = {.ext4_image = true}});
+  ASSERT_TRUE(mounted) << mounted.error().message();
+  auto other = (*mounted)->MountAgain("other");
+  ASSERT_TRUE(other) << other.error().message();
+  {
+    auto fd = OpenAt(AT_FDCWD, (*mounted)->path() + "/file", O_WRONLY | O_CREAT, 0644);
+    ASSERT_TRUE(fd) << fd.error().message();
+  }
+  Side sides[] = {{(*mounted)->path() + "/file", {}, {}}, {(*other)->path() + "/file", {}, {}}};
+  std::thread first([&] { WriteOnSide(sides[0]); }), second([&] { WriteOnSide(sides[1]); });
+  first.join();
+  second.join();
+  for (Side& side : sides) {
+    EXPECT_STATUS(side.outcome);
+    ASSERT_FALSE(side.times.empty());
+    std::sort(side.times.begin(), side.times.end());
+    const auto usual = side.times[side.times.size() * 9 / 10];
+    std::printf("%s: nine of ten rounds under %.1f ms, the longest %.1f ms\n", ToString(GetParam()),
+                static_cast<double>(usual.count()) / 1000,
+                static_cast<double>(side.times.back().count()) / 1000);
+    EXPECT_LT(usual, kUsual);
+  }
+  struct stat a, b;
+  ASSERT_EQ(::stat(sides[0].file.c_str(), &a), 0);
+  ASSERT_EQ(::stat(sides[1].file.c_str(), &b), 0);
+  EXPECT_EQ(a.st_size, 100);
+  EXPECT_EQ(b.st_size, 100);
+  EXPECT_EQ(a.st_mode, b.st_mode);
+  EXPECT_STATUS((*other)->Stop());
+  EXPECT_STATUS((*mounted)->Stop());
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, TwoMounts, testing::Values(Shape::kEmbedded, Shape::kDaemon),
+                         [](const auto& info) { return std::string(ToString(info.param)); });
+
+}  // namespace
+}  // namespace pxfs::test
