@@ -83,6 +83,8 @@ class InputView {
                   "input '" + JoinPath(path(), fuse_reason_path_) +
                       "' is not on the fast path, which --fastpath require asks for");
     }
+    // A file that is another task's part.
+    if (is_file_ && trees_.empty() && !needs_fuse_) return {};
     // The FUSE directory below the views shows the rest by itself.
     if (!is_file_ && !needs_fuse_) PXFS_TRY(PlaceWhatHasNoVolume());
     for (auto& [id, tree] : trees_) PXFS_TRY(SetDirectoryTimes(tree));

@@ -225,7 +225,7 @@ TEST_F(RestartTest, AMonitorThatIsGoneWithoutAWordMeansAnotherAttempt) {
 }
 
 TEST_F(RestartTest, APublicationThatIsCutShortHappensOnce) {
-  constexpr int kFiles = 3000;
+  constexpr int kFiles = 1000;
   const uint64_t id = Submit(
       {"--output", Here("out"), "--", "sh", "-c",
        "cd $PXFS_OUTPUT && for i in $(seq " + std::to_string(kFiles) + "); do echo $i >$i; done"});
