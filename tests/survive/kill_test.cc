@@ -28,8 +28,11 @@ using std::chrono::seconds;
 constexpr milliseconds kBetweenKills(1000);
 constexpr seconds kLimit(120);
 // What a program may have to wait for a call at most, beyond what the machine itself makes it wait:
-// every call and everything that the next daemon does to start can meet such a delay.
+// every call and everything that the next daemon does to start can meet such a delay. The target is
+// for a machine that does nothing else, as the long run wants; the other bound is for one that
+// does.
 constexpr milliseconds kLongestStall(250);
+constexpr milliseconds kLongestStallOnABusyMachine(2000);
 
 bool Long() {
   const char* value = std::getenv("PXFS_LONG");
@@ -212,7 +215,7 @@ TEST_P(Survive, KillsOfTheDaemonGoUnnoticed) {
               static_cast<double>(stall.time.count()) / 1000, stall.call.c_str(),
               static_cast<double>(native.time.count()) / 1000, native.call.c_str(),
               testing::PrintToString(GetParam()).c_str(), Long() ? 60 : GetParam().kills);
-  EXPECT_LT(stall.time, kLongestStall + 2 * native.time);
+  EXPECT_LT(stall.time, (Long() ? kLongestStall : kLongestStallOnABusyMachine) + 2 * native.time);
 
   ASSERT_STATUS(mounted_->Stop());
   const auto problems = InspectCluster(mounted_->cluster().directory());
