@@ -1,11 +1,26 @@
 #include "meta/records.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include "base/bytes.h"
 #include "meta/keys.h"
 #include "meta/records.pb.h"
 
 namespace pxfs::meta {
 namespace {
+
+// Equal records are equal bytes: protobuf alone would write maps in any order.
+template <typename Message>
+std::string Serialize(const Message& m) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream out(&stream);
+  out.SetSerializationDeterministic(true);
+  m.SerializeToCodedStream(&out);
+  out.Trim();
+  return bytes;
+}
 
 template <typename Message>
 bool Parse(std::string_view value, Message* message) {
@@ -113,7 +128,7 @@ std::string Encode(const InodeRecord& record) {
   m.set_default_acl(record.default_acl);
   m.set_writers(record.writers);
   m.set_detached(record.detached);
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -161,7 +176,7 @@ std::string Encode(const EntryRecord& record) {
   m.set_child(record.child.value);
   m.set_type(record.type >> kTypeShift);
   m.set_chained(record.chained);
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -184,7 +199,7 @@ std::string Encode(const OrphanRecord& record) {
     out->set_until_closed(holder.until_closed);
   }
   m.set_linkable(record.linkable);
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -203,7 +218,7 @@ std::string Encode(const ReservationRecord& record) {
   m.set_detached_directory(record.detached_directory);
   m.set_volume(record.volume.value);
   m.set_object_generation(record.object_generation);
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -219,7 +234,7 @@ std::string Encode(const ReclaimRecord& record) {
   m.set_inode(record.inode.value);
   for (const Replica& replica : record.replicas) ToMessage(replica, m.add_replicas());
   m.set_whole_inode(record.whole_inode);
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -237,7 +252,7 @@ std::string Encode(const SessionRecord& record) {
   pb::Session m;
   m.set_description(record.description);
   m.set_caches(record.caches);
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -251,7 +266,7 @@ std::string Encode(const SchemaRecord& record) {
   pb::Schema m;
   m.set_version(record.version);
   m.set_name_seed(record.name_seed);
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -270,7 +285,7 @@ std::string Encode(const TotalsRecord& record) {
     out->set_objects(volume.objects);
     out->set_object_bytes(volume.object_bytes);
   }
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -290,7 +305,7 @@ std::string Encode(const RequestRecord& record) {
   m.set_inode(record.inode.value);
   m.set_orphaned(record.orphaned);
   m.set_fingerprint(record.fingerprint);
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -310,7 +325,7 @@ std::string Encode(const VolumeInfo& record) {
   m.set_weight(record.weight);
   m.set_reserve_bytes(record.reserve_bytes);
   m.mutable_labels()->insert(record.labels.begin(), record.labels.end());
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -340,7 +355,7 @@ std::string Encode(const Policy& record) {
   if (record.hot) m.set_hot(*record.hot);
   if (record.max_copies) m.set_max_copies(*record.max_copies);
   m.mutable_labels()->insert(record.labels.begin(), record.labels.end());
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 template <>
@@ -363,7 +378,7 @@ Result<Policy> Decode(std::string_view key, std::string_view value) {
 std::string EncodeLinkName(std::string_view name) {
   pb::Link m;
   m.set_name(name.data(), name.size());
-  return m.SerializeAsString();
+  return Serialize(m);
 }
 
 Result<std::string> DecodeLinkName(std::string_view key, std::string_view value) {
