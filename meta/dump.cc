@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/unique_fd.h"
+#include "meta/content_epochs.h"
 #include "meta/keys.h"
 #include "meta/leveldb_engine.h"
 #include "meta/records.h"
@@ -221,6 +222,8 @@ class Loader {
     if (key == next_inode) {
       PXFS_ASSIGN(const uint64_t next, DecodeNumber(key, value));
       changed = EncodeNumber(next + kSkippedNumbers);
+      // Files made after the dump are unknown to it; their objects may be all that is left of them.
+      writes_.push_back({keys::Counter(kSweepFloor), changed});
     }
     bytes_ += key.size() + changed.size();
     writes_.push_back({std::string(key), std::move(changed)});

@@ -79,7 +79,7 @@ class OrderedEnv final : public leveldb::EnvWrapper {
   std::map<std::string, Names> names_;  // by directory
   std::set<File*> logs_;                // open ones
   std::string newest_log_;
-  leveldb::Status failure_;             // the first sync that failed
+  leveldb::Status failure_;  // the first sync that failed
 };
 
 }  // namespace pxfs::meta

@@ -35,6 +35,8 @@ Result<std::unique_ptr<MetadataService>> LocalService::Open(std::unique_ptr<KvEn
   PXFS_TRY(service->volumes_.Load());
   PXFS_TRY(service->policies_.Load());
   PXFS_TRY(service->EndStraySessions());
+  service->first_new_inode_ = service->store_->NextInode();
+  PXFS_TRY(service->DistrustUnsyncedContent());
   return service;
 }
 

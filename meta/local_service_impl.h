@@ -25,7 +25,7 @@ struct ServiceOptions {
   std::chrono::milliseconds reclaim_retry{30'000};
 };
 
-class LocalService final : public MetadataService {
+class LocalService final : public MetadataService, public StoreKeeper {
  public:
   // lock: the store's, given up when the service ends; may be empty (tests).
   static Result<std::unique_ptr<MetadataService>> Open(std::unique_ptr<KvEngine> engine,
@@ -104,6 +104,13 @@ class LocalService final : public MetadataService {
   Result<Statistics> GetStatistics() override;
   Status Dump(const DumpTarget& target) override;
 
+  StoreKeeper* keeper() override { return this; }
+  Result<uint64_t> BeginCheckpoint() override;
+  Status EndCheckpoint(uint64_t checkpoint) override;
+  bool PowerWasLost() override;
+  Result<std::vector<ObjectRef>> UnknownObjects(std::span<const ObjectRef> objects) override;
+  Status PowerLossSettled() override;
+
  private:
   LocalService(std::unique_ptr<Store> store, const ServiceOptions& options, UniqueFd lock);
 
@@ -115,6 +122,8 @@ class LocalService final : public MetadataService {
   Status EndSession(SessionId session);
   // Ends sessions that records speak of and that do not exist.
   Status EndStraySessions();
+  // Puts files whose content may not be what their record says among FilesToRecover.
+  Status DistrustUnsyncedContent();
   // A reserved object, or a detached directory with all it holds. What is not reserved any more is
   // skipped.
   Status DiscardOne(SessionId session, InodeId inode);
@@ -124,6 +133,7 @@ class LocalService final : public MetadataService {
   const UniqueFd lock_;  // outlives the store
   const ServiceOptions options_;
   const std::unique_ptr<Store> store_;
+  InodeId first_new_inode_;  // of those that this process numbers
   SessionTable sessions_;
   VolumeTable volumes_;
   PolicyTable policies_;

@@ -128,6 +128,7 @@ std::string Encode(const InodeRecord& record) {
   m.set_default_acl(record.default_acl);
   m.set_writers(record.writers);
   m.set_detached(record.detached);
+  m.set_content_epoch(record.content_epoch);
   return Serialize(m);
 }
 
@@ -162,6 +163,7 @@ Result<InodeRecord> Decode(std::string_view key, std::string_view value) {
   record.access_acl = m.access_acl();
   record.default_acl = m.default_acl();
   record.detached = m.detached();
+  record.content_epoch = m.content_epoch();
   record.SetWriters(m.writers());
   if (!IsFileType(a.mode & S_IFMT)) return DamagedRecord(key, "unknown file type");
   for (const Timestamp& time : {a.atime, a.mtime, a.ctime, a.btime})

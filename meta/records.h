@@ -31,6 +31,7 @@ struct InodeRecord {
   bool access_acl = false, default_acl = false;
   uint32_t writers = 0;  // sessions that have it open for writing
   bool detached = false;
+  uint64_t content_epoch = 0;  // meta/content_epochs.h
 
   bool removed() const { return attr.nlink == 0; }
   void SetWriters(uint32_t count) {

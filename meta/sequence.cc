@@ -20,6 +20,11 @@ Status Sequence::Load(KvEngine& engine) {
   return {};
 }
 
+uint64_t Sequence::Next() const {
+  std::lock_guard lock(mutex_);
+  return next_;
+}
+
 Result<uint64_t> Sequence::Take(KvEngine& engine, uint64_t count) {
   std::lock_guard lock(mutex_);
   if (end_ - next_ < count) {

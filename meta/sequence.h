@@ -17,6 +17,8 @@ class Sequence {
   Sequence(std::string_view name, uint64_t first, uint64_t block);
 
   Status Load(KvEngine& engine);
+  // The next number: none from it on has been given out.
+  uint64_t Next() const;
   // `count` numbers in a row; returns the first.
   Result<uint64_t> Take(KvEngine& engine, uint64_t count = 1);
   // Gives back what is left of the block, as the store is closed in order.
@@ -25,7 +27,7 @@ class Sequence {
  private:
   const std::string key_;
   const uint64_t block_;
-  std::mutex mutex_;  // guards next_ and end_
+  mutable std::mutex mutex_;  // guards next_ and end_
   uint64_t next_;
   uint64_t end_;  // next_ up to here may be given out
 };

@@ -138,6 +138,34 @@ struct DumpTarget {
   std::string cluster_uuid, cluster_name;
 };
 
+struct ObjectRef {
+  InodeId inode;
+  VolumeId volume;
+  uint64_t object_generation = 0;
+};
+
+// What the process that hosts a store does for it with the volumes at hand, so that metadata and
+// content agree after a loss of power (docs/durability.md). Thread-safe; calls block for the store.
+class StoreKeeper {
+ public:
+  virtual ~StoreKeeper() = default;
+
+  // Before the caller syncs every volume; 0: no content has changed since the last time. Then
+  // EndCheckpoint with the number returned, unless a sync failed.
+  virtual Result<uint64_t> BeginCheckpoint() = 0;
+  virtual Status EndCheckpoint(uint64_t checkpoint) = 0;
+  // The machine has lost power, or was reset, since the store was closed in order. Files whose
+  // content may be affected are among FilesToRecover.
+  virtual bool PowerWasLost() = 0;
+  // Those of `objects` that nothing refers to: no inode, no reservation, no item to reclaim. Objects
+  // of inodes that are newer than this opening of the store, or older than its last restoring from a
+  // dump, are left out. So whoever makes an object
+  // must have said so in metadata first.
+  virtual Result<std::vector<ObjectRef>> UnknownObjects(std::span<const ObjectRef> objects) = 0;
+  // Unknown objects are deleted: PowerWasLost is false from now on, for processes to come too.
+  virtual Status PowerLossSettled() = 0;
+};
+
 class MetadataService {
  public:
   virtual ~MetadataService() = default;
@@ -276,6 +304,9 @@ class MetadataService {
   virtual Result<Statistics> GetStatistics() = 0;
   // Writes all records, as of one moment, to a file that is made or replaced whole (meta/dump.h).
   virtual Status Dump(const DumpTarget& target) = 0;
+
+  // Null where the store is hosted by another process. Lives as long as the service.
+  virtual StoreKeeper* keeper() { return nullptr; }
 };
 
 // The reverse of ToText(Policy). kInvalid names the offending word.

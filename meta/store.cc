@@ -41,7 +41,8 @@ Result<std::unique_ptr<Store>> Store::Open(std::unique_ptr<KvEngine> engine, Sto
   for (Sequence* sequence :
        {&store->inodes_, &store->tickets_, &store->sessions_, &store->volumes_})
     PXFS_TRY(sequence->Load(*store->engine_));
-  PXFS_TRY(store->totals_.Load(*store->engine_));
+  PXFS_ASSIGN(const bool closed_in_order, store->totals_.Load(*store->engine_));
+  PXFS_TRY(store->epochs_.Load(*store->engine_, closed_in_order));
   return store;
 }
 

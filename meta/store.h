@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "meta/content_epochs.h"
 #include "meta/kv_engine.h"
 #include "meta/lru_cache.h"
 #include "meta/records.h"
@@ -53,6 +54,8 @@ class Store {
   Result<InodePtr> GetInode(InodeId inode);
 
   Result<InodeId> NewInodes(uint64_t count = 1);
+  // No inode has this number or a higher one yet.
+  InodeId NextInode() const { return InodeId(inodes_.Next()); }
   Result<uint64_t> NewTicket() { return tickets_.Take(*engine_); }
   Result<uint64_t> NewSession() { return sessions_.Take(*engine_); }
   Result<uint64_t> NewVolume() { return volumes_.Take(*engine_); }
@@ -61,6 +64,7 @@ class Store {
   Timestamp Now() const { return options_.clock(); }
   KvEngine& engine() { return *engine_; }
   const Totals& totals() const { return totals_; }
+  ContentEpochs& epochs() { return epochs_; }
 
  private:
   friend class Transaction;
@@ -85,6 +89,7 @@ class Store {
   const meta::SlotOf slot_of_;
   Sequence inodes_, tickets_, sessions_, volumes_;
   Totals totals_;
+  ContentEpochs epochs_;
   LruCache<InodeId, InodePtr> inode_cache_;
   LruCache<SlotKey, EntryPtr, SlotHash> slot_cache_;  // null: nothing in the slot
   // Shared by every commit; alone by a transaction that lost too often.

@@ -30,10 +30,13 @@ void Totals::Change::Replace(const InodeRecord* before, const InodeRecord* after
   if (after) Add(*after, +1);
 }
 
-Status Totals::Load(KvEngine& engine) {
+Result<bool> Totals::Load(KvEngine& engine) {
   std::string value;
   PXFS_ASSIGN(const bool saved, engine.Get(TotalsKey(), &value));
-  if (!saved) return Count(engine);
+  if (!saved) {
+    PXFS_TRY(Count(engine));
+    return false;
+  }
   PXFS_ASSIGN(const TotalsRecord record, Decode<TotalsRecord>(TotalsKey(), value));
   {
     std::lock_guard lock(mutex_);
@@ -41,7 +44,8 @@ Status Totals::Load(KvEngine& engine) {
     for (const TotalsRecord::Volume& v : record.volumes)
       volumes_[v.volume] = {v.objects, v.object_bytes};
   }
-  return engine.Commit({}, {{TotalsKey(), "", true}}, [] {});
+  PXFS_TRY(engine.Commit({}, {{TotalsKey(), "", true}}, [] {}));
+  return true;
 }
 
 Status Totals::Count(KvEngine& engine) {

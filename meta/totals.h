@@ -38,7 +38,8 @@ class Totals {
     void Add(const InodeRecord& inode, int sign);
   };
 
-  Status Load(KvEngine& engine);
+  // True if the store was closed in order, so that nothing had to be counted.
+  Result<bool> Load(KvEngine& engine);
   Status Save(KvEngine& engine) const;
   void Apply(const Change& change);
 

@@ -204,6 +204,21 @@ void Transaction::WriteVolumeIndex(InodeId inode, const InodeState& state,
       writes->push_back({keys::VolumeInode(replica.volume, inode), ""});
 }
 
+// Whether a file's object may differ now from what it was when `before` was committed.
+bool Transaction::ContentChanged(const InodeRecord* before, const InodeRecord& after) {
+  const auto same = [](const Replica& a, const Replica& b) {
+    return a.volume == b.volume && a.object_generation == b.object_generation &&
+           a.generation == b.generation && a.materialized == b.materialized;
+  };
+  if (!before)
+    return std::any_of(after.replicas.begin(), after.replicas.end(),
+                       [](const Replica& replica) { return replica.materialized; });
+  return before->attr.size_bytes != after.attr.size_bytes ||
+         before->attr.mtime != after.attr.mtime ||
+         !std::equal(before->replicas.begin(), before->replicas.end(), after.replicas.begin(),
+                     after.replicas.end(), same);
+}
+
 std::vector<KvWrite> Transaction::Writes() const {
   std::vector<KvWrite> writes;
   writes.reserve(inodes_.size() * 2 + slots_.size() + values_.size());
@@ -228,7 +243,11 @@ std::vector<KvWrite> Transaction::Writes() const {
 
 Status Transaction::Commit() {
   Totals::Change change;
-  for (const auto& [inode, state] : inodes_) change.Replace(state.before.get(), state.after.get());
+  for (auto& [inode, state] : inodes_) {
+    if (state.after && ContentChanged(state.before.get(), *state.after))
+      state.after->content_epoch = store_.epochs_.Stamp();
+    change.Replace(state.before.get(), state.after.get());
+  }
   return store_.engine_->Commit(reads_, Writes(), [&] {
     for (auto& [inode, state] : inodes_) store_.inode_cache_.Publish(inode, std::move(state.after));
     for (auto& [slot, entry] : slots_)

@@ -77,6 +77,7 @@ class Transaction {
   Result<EntryPtr> ReadSlot(InodeId directory, uint64_t slot);
   void WriteSlot(InodeId directory, uint64_t slot, EntryPtr entry);
   std::vector<KvWrite> Writes() const;
+  static bool ContentChanged(const InodeRecord* before, const InodeRecord& after);
   static void WriteVolumeIndex(InodeId inode, const InodeState& state,
                                std::vector<KvWrite>* writes);
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "volumes/settle.h"
 
 namespace pxfs::volumes {
 namespace {
@@ -14,6 +15,8 @@ constexpr auto kReportInterval = std::chrono::seconds(1);
 // The longest that a reclaimer waits in the service, and so the longest that ending it takes.
 constexpr auto kReclaimWait = std::chrono::milliseconds(200);
 constexpr uint32_t kReclaimBatch = 1024;
+// As long as Linux lets changed pages wait by default.
+constexpr auto kCheckpointInterval = std::chrono::seconds(30);
 // Between two batches that are not full, as each costs a sync of the store.
 constexpr auto kReclaimPause = std::chrono::milliseconds(50);
 
@@ -46,7 +49,9 @@ Result<meta::ContentState> FindContent(const meta::Location& location, const Vol
   const ObjectOwner owner{location.attr.uid, location.attr.gid, location.attr.mode & 07777};
   PXFS_TRY(volume->OpenObject({location.attr.inode, primary.object_generation}, O_RDWR | O_CREAT,
                               &owner));
-  return KnownContent(location.attr);
+  meta::ContentState empty = KnownContent(location.attr);
+  empty.size_bytes = empty.blocks = 0;
+  return empty;
 }
 
 // True when no object of the item is left.
@@ -107,7 +112,9 @@ Maintenance::Maintenance(meta::MetadataService& metadata, VolumeSet& volumes)
     : metadata_(metadata),
       volumes_(volumes),
       reporter_([this] { ReportLoop(); }),
-      reclaimer_([this] { ReclaimLoop(); }) {}
+      reclaimer_([this] { ReclaimLoop(); }) {
+  if (metadata_.keeper() != nullptr) keeper_ = std::thread([this] { KeepLoop(); });
+}
 
 Maintenance::~Maintenance() {
   {
@@ -117,6 +124,7 @@ Maintenance::~Maintenance() {
   stop_.notify_all();
   reporter_.join();
   reclaimer_.join();
+  if (keeper_.joinable()) keeper_.join();
 }
 
 bool Maintenance::Pause(std::chrono::milliseconds time) {
@@ -131,6 +139,18 @@ void Maintenance::ReportLoop() {
     if (const auto done = RecoverOpenFiles(metadata_, volumes_); !done)
       log::warn("cannot recover files that were open: {}", done.error().message());
   } while (Pause(kReportInterval));
+}
+
+void Maintenance::KeepLoop() {
+  meta::StoreKeeper& keeper = *metadata_.keeper();
+  if (const auto settled = SettlePowerLoss(keeper, volumes_); !settled)
+    log::warn("cannot look for objects that nothing refers to: {}", settled.error().message());
+  for (bool more = true; more;) {
+    // Once more at the end, so that a machine that is shut down in order has nothing to compare.
+    more = Pause(kCheckpointInterval);
+    if (const auto done = Checkpoint(keeper, metadata_, volumes_); !done)
+      log::warn("cannot make content durable: {}", done.error().message());
+  }
 }
 
 void Maintenance::ReclaimLoop() {

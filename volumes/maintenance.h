@@ -1,4 +1,4 @@
-// The background work of a node's volumes: reports of space, recovery of files that a dead session
+// The background work of a node's volumes: reports of space, checkpoints, recovery of files that a dead session
 // had open, and deletion of objects that nothing refers to.
 #pragma once
 
@@ -22,7 +22,7 @@ Status RecoverOpenFiles(meta::MetadataService& metadata, const VolumeSet& volume
 Result<size_t> ReclaimOnce(meta::MetadataService& metadata, const VolumeSet& volumes,
                            uint32_t limit, std::chrono::milliseconds wait);
 
-// Runs Refresh, RecoverOpenFiles and ReclaimOnce in threads of its own from construction to
+// Runs Refresh, RecoverOpenFiles, ReclaimOnce, SettlePowerLoss and Checkpoint in threads of its own from construction to
 // destruction.
 class Maintenance {
  public:
@@ -36,13 +36,15 @@ class Maintenance {
   bool Pause(std::chrono::milliseconds time);
   void ReportLoop();
   void ReclaimLoop();
+  // Checkpoints, where this process hosts the store.
+  void KeepLoop();
 
   meta::MetadataService& metadata_;
   VolumeSet& volumes_;
   std::mutex mutex_;  // guards stopping_
   std::condition_variable stop_;
   bool stopping_ = false;
-  std::thread reporter_, reclaimer_;
+  std::thread reporter_, reclaimer_, keeper_;
 };
 
 }  // namespace pxfs::volumes

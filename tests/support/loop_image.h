@@ -22,11 +22,18 @@ class LoopImage {
   LoopImage(const LoopImage&) = delete;
   LoopImage& operator=(const LoopImage&) = delete;
 
+  // Loss of power: whatever was not synced never reaches the disk, and nothing can be read or
+  // written any more. Then Remount, when nothing uses the mount, shows what is left.
+  Status CutPower();
+  Status Remount();
+
   const std::string& path() const { return mountpoint_; }
 
  private:
-  explicit LoopImage(std::string mountpoint) : mountpoint_(std::move(mountpoint)) {}
+  LoopImage(std::string image, std::string mountpoint)
+      : image_(std::move(image)), mountpoint_(std::move(mountpoint)) {}
 
+  const std::string image_;
   std::string mountpoint_;
 };
 

@@ -29,6 +29,8 @@ class TemporaryCluster {
   const std::vector<std::string>& volumes() const { return volumes_; }  // their roots
   // An empty directory on the same file system as the volumes, without pxfs.
   const std::string& native() const { return native_; }
+  // The image that they lie on; null without ext4_image.
+  LoopImage* image() { return image_.get(); }
   // For files of the test that must not lie in the cluster.
   const TemporaryDirectory& scratch() const { return scratch_; }
 

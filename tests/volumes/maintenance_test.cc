@@ -4,7 +4,11 @@
 
 #include <filesystem>
 
+#include "meta/keys.h"
+#include "meta/leveldb_engine.h"
+#include "meta/records.h"
 #include "tests/volumes/local_metadata.h"
+#include "volumes/settle.h"
 
 namespace pxfs::volumes {
 namespace {
@@ -34,6 +38,38 @@ class MaintenanceTest : public LocalMetadataTest {
     OpenStore(/*create=*/false);
     volumes_ = std::make_unique<VolumeSet>(kCluster, *metadata_);
     ASSERT_TRUE(volumes_->Refresh());
+  }
+
+  // As a machine that loses power, whatever that does to disks.
+  void LosePower() {
+    volumes_.reset();
+    metadata_.reset();
+    {
+      const auto engine = meta::OpenLevelDb(temporary_ / "meta/leveldb", false);
+      ASSERT_TRUE(engine);
+      ASSERT_TRUE((*engine)->Commit({}, {{meta::keys::Counter("boot"), "another"}}, [] {}));
+      // Not closed in order either.
+      ASSERT_TRUE((*engine)->Commit({}, {{meta::keys::Counter("totals"), "", true}}, [] {}));
+    }
+    OpenStore(/*create=*/false);
+    volumes_ = std::make_unique<VolumeSet>(kCluster, *metadata_);
+    ASSERT_TRUE(volumes_->Refresh());
+    ASSERT_TRUE(RecoverOpenFiles(*metadata_, *volumes_));
+  }
+  meta::Location MakeClosed(const std::string& name, const std::string& content) {
+    const auto location = CreateFile(name, content);
+    const auto st = volumes_->Find(volume_.id)->StatObject(NameOf(location));
+    EXPECT_TRUE(metadata_->CloseWrite(ctx_, location.attr.inode, ContentOf(*st)));
+    return location;
+  }
+  uint64_t SizeOf(const meta::Location& file) {
+    const auto attr = metadata_->GetAttr({}, file.attr.inode);
+    EXPECT_TRUE(attr);
+    EXPECT_FALSE(attr->open_for_write);
+    return attr->size_bytes;
+  }
+  std::string PathOf(const meta::Location& file) const {
+    return volume_.path + "/" + NameOf(file).RelativePath();
   }
 
   // A new file with an object that holds `content`, still open for writing.
@@ -157,6 +193,116 @@ TEST_F(MaintenanceTest, TheBackgroundDoesItAll) {
     }
   }
   EXPECT_FALSE(ObjectExists(gone));
+}
+
+// Files closed and not synced are as their objects are afterwards.
+TEST_F(MaintenanceTest, LossOfPowerLeavesWhatReachedTheDisk) {
+  const auto whole = MakeClosed("whole", "0123456789");
+  const auto shorter = MakeClosed("shorter", "0123456789");
+  const auto gone = MakeClosed("gone", "0123456789");
+  std::filesystem::resize_file(PathOf(shorter), 4);
+  std::filesystem::remove(PathOf(gone));
+  LosePower();
+  EXPECT_EQ(SizeOf(whole), 10u);
+  EXPECT_EQ(SizeOf(shorter), 4u);
+  EXPECT_EQ(SizeOf(gone), 0u);
+  EXPECT_EQ(std::filesystem::file_size(PathOf(gone)), 0u);
+}
+
+// What a checkpoint covered is not made an empty file when its object is lost later.
+TEST_F(MaintenanceTest, LossOfPowerDoesNotExcuseALostObject) {
+  const auto lost = MakeClosed("lost", "0123456789");
+  ASSERT_TRUE(Checkpoint(*metadata_->keeper(), *metadata_, *volumes_));
+  const auto later = MakeClosed("later", "0123456789");
+  std::filesystem::remove(PathOf(lost));
+  std::filesystem::remove(PathOf(later));
+  LosePower();
+  EXPECT_EQ(SizeOf(lost), 10u);
+  EXPECT_FALSE(ObjectExists(lost));
+  EXPECT_EQ(SizeOf(later), 0u);
+}
+
+TEST_F(MaintenanceTest, NothingIsComparedWhenAllWasDurable) {
+  MakeClosed("a", "0123456789");
+  ASSERT_TRUE(Checkpoint(*metadata_->keeper(), *metadata_, *volumes_));
+  // Nothing has changed since.
+  EXPECT_EQ(*metadata_->keeper()->BeginCheckpoint(), 0u);
+  MakeClosed("b", "0123456789");
+  EXPECT_NE(*metadata_->keeper()->BeginCheckpoint(), 0u);
+}
+
+TEST_F(MaintenanceTest, LossOfPowerLeavesNoStrayObjects) {
+  const auto file = MakeClosed("file", "0123456789");
+  const auto removed = MakeClosed("removed", "0123456789");
+  const meta::ReserveItem item{"reserved", 3, volume_.id};
+  const auto reserved = metadata_->Reserve(ctx_, kRootInode, {&item, 1});
+  ASSERT_TRUE(reserved);
+  const ObjectName reserved_name{reserved->front().inode, reserved->front().object_generation};
+  const ObjectOwner owner;
+  const auto make = [&](ObjectName name) {
+    EXPECT_TRUE(volumes_->Find(volume_.id)->OpenObject(name, O_RDWR | O_CREAT | O_EXCL, &owner));
+  };
+  make(reserved_name);
+  ASSERT_TRUE(metadata_->Unlink(ctx_, kRootInode, "removed"));
+  ASSERT_TRUE(metadata_->Forget(ctx_.session, {&removed.attr.inode, 1}));
+  meta::NewNode node;
+  node.mode = S_IFDIR | 0755;
+  const auto directory = metadata_->MakeNode(ctx_, kRootInode, "directory", node);
+  ASSERT_TRUE(directory);
+  ASSERT_TRUE(metadata_->RemoveDirectory(ctx_, kRootInode, "directory"));
+  // Of an inode that is not there, and of an earlier content of one that is there.
+  const ObjectName strays[] = {{directory->inode, 1},
+                               {file.attr.inode, NameOf(file).generation + 7}};
+  for (const ObjectName& stray : strays) make(stray);
+  const std::string foreign = volume_.path + "/objects/0/notes.txt";
+  ASSERT_TRUE(WriteFileAtomically(foreign, "not an object"));
+  LosePower();
+  meta::StoreKeeper& keeper = *metadata_->keeper();
+  ASSERT_TRUE(keeper.PowerWasLost());
+  // As they are until the grace of their session is over, and until they are reclaimed.
+  const std::vector<meta::ObjectRef> all = {
+      {file.attr.inode, volume_.id, NameOf(file).generation},
+      {removed.attr.inode, volume_.id, NameOf(removed).generation},
+      {strays[0].inode, volume_.id, strays[0].generation},
+      {strays[1].inode, volume_.id, strays[1].generation},
+      {InodeId(1'000'000), volume_.id, 1}};  // newer than the opening
+  const auto unknown = keeper.UnknownObjects(all);
+  ASSERT_TRUE(unknown);
+  ASSERT_EQ(unknown->size(), 2u);
+  EXPECT_EQ(unknown->front().inode, strays[0].inode);
+  EXPECT_EQ(unknown->back().object_generation, strays[1].generation);
+
+  EXPECT_EQ(*SettlePowerLoss(keeper, *volumes_), 2u);
+  EXPECT_FALSE(keeper.PowerWasLost());
+  EXPECT_TRUE(ObjectExists(file));
+  EXPECT_TRUE(std::filesystem::exists(foreign));
+  for (const ObjectName& stray : strays)
+    EXPECT_FALSE(std::filesystem::exists(volume_.path + "/" + stray.RelativePath()));
+  EXPECT_EQ(*SettlePowerLoss(keeper, *volumes_), 0u);
+}
+
+// Of a store that was loaded from a dump, files made after the dump have nothing but objects left.
+TEST_F(MaintenanceTest, ObjectsFromBeforeALoadedDumpStay) {
+  const auto file = MakeClosed("file", "0123456789");
+  metadata_.reset();
+  {
+    const auto engine = meta::OpenLevelDb(temporary_ / "meta/leveldb", false);
+    ASSERT_TRUE(engine);
+    ASSERT_TRUE((*engine)->Commit(
+        {}, {{meta::keys::Counter("sweep floor"), meta::EncodeNumber(file.attr.inode.value + 1)}},
+        [] {}));
+  }
+  OpenStore(/*create=*/false);
+  volumes_ = std::make_unique<VolumeSet>(kCluster, *metadata_);
+  ASSERT_TRUE(volumes_->Refresh());
+  ctx_.session = OpenSession();
+  const ObjectOwner owner;
+  const ObjectName stray{file.attr.inode, NameOf(file).generation + 7};
+  ASSERT_TRUE(volumes_->Find(volume_.id)->OpenObject(stray, O_RDWR | O_CREAT | O_EXCL, &owner));
+  MakeClosed("later", "0123456789");
+  LosePower();
+  EXPECT_EQ(*SettlePowerLoss(*metadata_->keeper(), *volumes_), 0u);
+  EXPECT_TRUE(std::filesystem::exists(volume_.path + "/" + stray.RelativePath()));
 }
 
 }  // namespace

@@ -1,0 +1,119 @@
+// What the host of a store does with the volumes at hand: checkpoints, and what loss of power left.
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "base/logging.h"
+#include "meta/content.h"
+#include "meta/keys.h"
+#include "meta/local_service_impl.h"
+
+namespace pxfs::meta {
+namespace {
+
+constexpr size_t kBatch = 500;
+using ObjectKey = std::tuple<uint64_t, uint64_t>;  // inode, object generation
+
+Status Distrust(Transaction& tx, InodeId inode) {
+  PXFS_ASSIGN(InodeRecord * record, tx.EditInode(inode));
+  if (record->removed()) return {};
+  // Whether there is an object is to be seen.
+  if (Replica* primary = PrimaryOf(*record)) primary->materialized = false;
+  PXFS_ASSIGN(const auto waiting, tx.Get(keys::OpenForWrite(inode, SessionId())));
+  if (!waiting) RecordWriter(tx, *record, SessionId());
+  return {};
+}
+
+}  // namespace
+
+Status LocalService::DistrustUnsyncedContent() {
+  const ContentEpochs& epochs = store_->epochs();
+  if (!epochs.power_was_lost()) return {};
+  std::vector<InodeId> files;
+  const std::string begin = keys::Make(keys::Family::kInode);
+  PXFS_TRY(store_->engine().Scan(
+      begin, keys::EndOf(begin), [&](std::string_view key, std::string_view value) {
+        // A damaged inode is reported to whoever uses it.
+        const auto inode = Decode<InodeRecord>(key, value);
+        if (inode && inode->attr.is_regular() && inode->content_epoch > epochs.durable())
+          files.push_back(inode->attr.inode);
+        return true;
+      }));
+  log::info(
+      "the machine stopped while the store was open: {} files are compared with their objects",
+      files.size());
+  for (size_t i = 0; i < files.size(); i += kBatch) {
+    PXFS_TRY(store_->Run([&](Transaction& tx) -> Status {
+      for (size_t k = i; k < std::min(files.size(), i + kBatch); ++k)
+        PXFS_TRY(Distrust(tx, files[k]));
+      return {};
+    }));
+  }
+  return {};
+}
+
+bool LocalService::PowerWasLost() { return store_->epochs().power_was_lost(); }
+
+Status LocalService::PowerLossSettled() { return store_->epochs().Settled(store_->engine()); }
+
+Result<uint64_t> LocalService::BeginCheckpoint() { return store_->epochs().End(store_->engine()); }
+
+Status LocalService::EndCheckpoint(uint64_t checkpoint) {
+  PXFS_TRY(Sync());
+  return store_->epochs().SetDurable(store_->engine(), checkpoint);
+}
+
+Result<std::vector<ObjectRef>> LocalService::UnknownObjects(std::span<const ObjectRef> objects) {
+  // Also what is about to be published, or deleted, is known.
+  std::set<InodeId> reserved;
+  std::set<ObjectKey> reclaimed;
+  KvEngine& engine = store_->engine();
+  const std::string reservations = keys::Make(keys::Family::kReservation);
+  PXFS_TRY(engine.Scan(reservations, keys::EndOf(reservations),
+                       [&](std::string_view key, std::string_view) {
+                         uint64_t inode = 0;
+                         if (keys::ReadNumber(key, 1, &inode)) reserved.insert(InodeId(inode));
+                         return true;
+                       }));
+  const std::string queue = keys::Make(keys::Family::kReclaim);
+  Status status;
+  PXFS_TRY(
+      engine.Scan(queue, keys::EndOf(queue), [&](std::string_view key, std::string_view value) {
+        const auto record = Decode<ReclaimRecord>(key, value);
+        if (!record) {
+          status = Fail(record.error());
+          return false;
+        }
+        for (const Replica& replica : record->replicas)
+          reclaimed.emplace(record->inode.value, replica.object_generation);
+        return true;
+      }));
+  PXFS_TRY(status);
+  const std::string floor_key = keys::Counter(kSweepFloor);
+  std::string value;
+  InodeId floor;
+  PXFS_ASSIGN(const bool restored, engine.Get(floor_key, &value));
+  if (restored) {
+    PXFS_ASSIGN(const uint64_t number, DecodeNumber(floor_key, value));
+    floor = InodeId(number);
+  }
+  std::vector<ObjectRef> unknown;
+  for (const ObjectRef& object : objects) {
+    if (object.inode < floor || object.inode >= first_new_inode_ ||
+        reserved.contains(object.inode) ||
+        reclaimed.contains({object.inode.value, object.object_generation}))
+      continue;
+    const auto inode = store_->GetInode(object.inode);
+    if (!inode && !(inode.error() == Code::kNotFound)) return Fail(inode.error());
+    const bool claimed =
+        inode && std::any_of((*inode)->replicas.begin(), (*inode)->replicas.end(),
+                             [&](const Replica& replica) {
+                               return replica.volume == object.volume &&
+                                      replica.object_generation == object.object_generation;
+                             });
+    if (!claimed) unknown.push_back(object);
+  }
+  return unknown;
+}
+
+}  // namespace pxfs::meta

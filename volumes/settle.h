@@ -1,0 +1,20 @@
+// What keeps content and metadata together through loss of power, from the volumes' side. The rules
+// are in docs/durability.md.
+#pragma once
+
+#include "base/result.h"
+#include "meta/service.h"
+#include "volumes/volume.h"
+
+namespace pxfs::volumes {
+
+// Makes all content that metadata speaks of durable, then metadata itself. Nothing happens while a
+// volume is offline, or when nothing has changed. Blocks for syncfs of every volume.
+Status Checkpoint(meta::StoreKeeper& keeper, meta::MetadataService& metadata,
+                  const VolumeSet& volumes);
+
+// After a loss of power: deletes objects that nothing refers to. Returns how many. A volume that is
+// offline is passed over. Blocks for a look at every object's name.
+Result<size_t> SettlePowerLoss(meta::StoreKeeper& keeper, const VolumeSet& volumes);
+
+}  // namespace pxfs::volumes
