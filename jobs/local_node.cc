@@ -390,12 +390,13 @@ Result<ContainerProcesses> LocalNode::Prepare(Task& task, proto::Routes& routes)
   const std::string log_file = options_.log_file(key);
   PXFS_TRY(MakeDirectories(log_file.substr(0, log_file.rfind('/')), 0700));
   if (task.end_asked) return Fail(Code::kInterrupted);
-  CreateContainer create{ContainerId(key), bundle, image.directory, log_file};
-  for (const auto& source : task.held) {
-    const std::string held = PathOfFd(source);
+  const auto held_bind = [](const std::string& held) {
     std::error_code error;
-    create.binds.push_back({fs::read_symlink(held, error), held});
-  }
+    const fs::path path = fs::read_symlink(held, error);
+    return HeldBind{error ? held : path.string(), held};
+  };
+  CreateContainer create{ContainerId(key), bundle, held_bind(image.directory), log_file};
+  for (const auto& source : task.held) create.binds.push_back(held_bind(PathOfFd(source)));
   auto created = runtime->Create(create);
   task.held.clear();
   return created;

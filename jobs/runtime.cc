@@ -27,16 +27,18 @@ constexpr seconds kCommandTimeout{30};
 // Preferred first: crun starts a container in a third of runc's time.
 constexpr const char* kRuntimes[] = {"crun", "runc"};
 
-// Runs in a new mount namespace. $1: the image's directory, $2: the bundle; then three words for
-// each bind: its index, path and descriptor; "--"; the rest: the runtime's command. A tmpfs as the
+// Runs in a new mount namespace. $1: the image's directory, $2: the bundle, $3: the image's
+// descriptor; then three words for each bind: its index, path and descriptor; "--"; the rest: the
+// runtime's command. A tmpfs as the
 // upper layer takes the mount points that the runtime makes, so that the image stays as it is.
 constexpr const char* kCreateScript = R"(
 mount -t tmpfs -o mode=755 tmpfs "$2/scratch"
 mkdir "$2/scratch/upper" "$2/scratch/work" "$2/scratch/binds"
 cd "$1"
+[ . -ef "$3" ] || { echo "$1 was replaced while it was mounted" >&2; exit 1; }
 mount -t overlay -o "lowerdir=.,upperdir=$2/scratch/upper,workdir=$2/scratch/work" overlay "$2/rootfs"
 cd "$2"
-shift 2
+shift 3
 while [ "$1" != -- ]; do
   if [ -d "$3" ]; then mkdir "scratch/binds/$1"; else : >"scratch/binds/$1"; fi
   mount --bind "$2" "scratch/binds/$1"
@@ -156,7 +158,7 @@ Status OciRuntime::Try() const {
   container.cgroup_path = "/" + id;
   container.tmp_bytes = 1 << 20;
   Status tried = WriteJsonFile(bundle + "/config.json", OciConfig(container, "rootfs"), 0600);
-  if (tried) tried = RunToEnd({id, bundle, "/", bundle + "/log"});
+  if (tried) tried = RunToEnd({id, bundle, {"/", "/"}, bundle + "/log"});
   const auto deleted = Delete(id);
   std::error_code error;
   fs::remove_all(bundle, error);
@@ -209,9 +211,9 @@ Result<ContainerProcesses> OciRuntime::Create(const CreateContainer& request) co
                  "--no-sync-log",
                  "--runtime",
                  FindProgram("unshare")};
-  std::vector<std::string> create = {
-      "--mount",     "--", "/bin/sh", "-ec", kCreateScript, "pxfs", request.image_directory,
-      request.bundle};
+  std::vector<std::string> create = {"--mount",         "--",   "/bin/sh",          "-ec",
+                                     kCreateScript,     "pxfs", request.image.path, request.bundle,
+                                     request.image.held};
   for (size_t i = 0; i < request.binds.size(); ++i) {
     for (const auto& word : {std::to_string(i), request.binds[i].path, request.binds[i].held}) {
       create.push_back(word);

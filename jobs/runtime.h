@@ -18,9 +18,9 @@
 
 namespace pxfs::jobs {
 
-// A directory or file of the node for the container to mount (BindSource). It is found by its path,
-// and no container is made unless that leads to what `held` refers to: a mount namespace cannot
-// bind what a descriptor from another one refers to.
+// A directory or file of the node for the container to mount (BindSource, or its image). It is
+// found by its path, and no container is made unless that leads to what `held` refers to: a mount
+// namespace cannot bind what a descriptor from another one refers to.
 struct HeldBind {
   std::string path;
   std::string held;  // /proc/PID/fd/N
@@ -28,8 +28,8 @@ struct HeldBind {
 
 struct CreateContainer {
   std::string id;
-  std::string bundle;           // holds config.json; rootfs and scratch are made in it
-  std::string image_directory;  // the lower, read-only layer of the root
+  std::string bundle;  // holds config.json; rootfs and scratch are made in it
+  HeldBind image;      // a directory: the lower, read-only layer of the root
   std::string log_file;
   std::vector<HeldBind> binds = {};
 };

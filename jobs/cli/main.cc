@@ -43,7 +43,12 @@ int Main(int argc, char** argv) {
     app.parse(words);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // help and version
-    std::fprintf(stderr, "pxfs-job: %s; see pxfs-job --help\n", e.what());
+    // CLI11 misses a subcommand before it looks at the word that was meant as one.
+    const std::vector<std::string> unknown = app.remaining();
+    const std::string what = dynamic_cast<const CLI::RequiredError*>(&e) && !unknown.empty()
+                                 ? "'" + unknown.front() + "': no such command"
+                                 : e.what();
+    std::fprintf(stderr, "pxfs-job: %s; see pxfs-job --help\n", what.c_str());
     return kUsage;
   }
   const bool is_submit = app.got_subcommand("submit");
