@@ -27,7 +27,10 @@ constexpr size_t kWriteBufferBytes = 64 << 10;  // the least that LevelDB takes:
 // At least as many cuts fall right behind the start of a new log, table or manifest.
 constexpr size_t kLeastCutsAtNewFiles = 20;
 
-bool Long() { return std::getenv("PXFS_LONG") != nullptr; }
+bool Long() {
+  const char* value = std::getenv("PXFS_LONG");
+  return value && std::string(value) == "1";
+}
 size_t Operations() { return Long() ? 12'000 : 1'500; }
 size_t Cuts() { return Long() ? 10'000 : 1'200; }
 
