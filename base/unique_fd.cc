@@ -52,11 +52,16 @@ Status WriteAll(int fd, std::string_view data) {
 }
 
 Status WriteFileAtomically(const std::string& path, std::string_view content, unsigned mode) {
+  return WriteFileAtomically(path, [&](int fd) { return WriteAll(fd, content); }, mode);
+}
+
+Status WriteFileAtomically(const std::string& path, const std::function<Status(int fd)>& write,
+                           unsigned mode) {
   const size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   const std::string temporary = path + ".tmp." + std::to_string(::getpid());
   PXFS_ASSIGN(UniqueFd fd, OpenAt(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
-  Status written = WriteAll(fd.get(), content);
+  Status written = write(fd.get());
   if (written && ::fsync(fd.get()) != 0) written = FailErrno(errno, "fsync");
   if (written) written = fd.Close();
   if (written && ::rename(temporary.c_str(), path.c_str()) != 0) written = FailErrno(errno, "rename");
@@ -64,8 +69,18 @@ Status WriteFileAtomically(const std::string& path, std::string_view content, un
     ::unlink(temporary.c_str());
     return Fail(written.error().WithContext(path));
   }
-  PXFS_ASSIGN(UniqueFd dir, OpenAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY));
-  if (::fsync(dir.get()) != 0) return FailErrno(errno, directory);
+  return SyncDirectory(directory);
+}
+
+Status SyncDirectory(const std::string& directory) {
+  PXFS_ASSIGN(const UniqueFd fd, OpenAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY));
+  if (::fsync(fd.get()) != 0) return FailErrno(errno, directory);
+  return {};
+}
+
+Status SyncFileSystem(const std::string& directory) {
+  PXFS_ASSIGN(const UniqueFd fd, OpenAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY));
+  if (::syncfs(fd.get()) != 0) return FailErrno(errno, directory);
   return {};
 }
 

@@ -1,6 +1,7 @@
 // UniqueFd: the sole owner of a file descriptor.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,8 +46,15 @@ Result<UniqueFd> OpenAt(int dir_fd, const std::string& path, int flags, unsigned
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes = 64 << 20);
 // Replaces `path` atomically and durably: temporary name, fsync, rename, fsync of the directory.
 Status WriteFileAtomically(const std::string& path, std::string_view content, unsigned mode = 0644);
+// The same with what `write` writes to the descriptor that it is given; its error is the answer.
+Status WriteFileAtomically(const std::string& path, const std::function<Status(int fd)>& write,
+                           unsigned mode = 0644);
 // write(2)/pwrite(2) until all of `data` is written.
 Status WriteAll(int fd, std::string_view data);
+// Makes names made, changed and removed in the directory survive loss of power (fsync).
+Status SyncDirectory(const std::string& directory);
+// The same for everything on the directory's file system (syncfs).
+Status SyncFileSystem(const std::string& directory);
 // mkdir -p; directories that exist are left as they are.
 Status MakeDirectories(const std::string& path, unsigned mode = 0755);
 

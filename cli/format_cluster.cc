@@ -1,5 +1,4 @@
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,13 +79,6 @@ Status MakeDirectory(const std::string& path, unsigned mode) {
   return {};
 }
 
-// With the directories above, which may be new.
-Status SyncFileSystem(const std::string& directory) {
-  PXFS_ASSIGN(const UniqueFd fd, OpenAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY));
-  if (::syncfs(fd.get()) != 0) return FailErrno(errno, directory);
-  return {};
-}
-
 struct MadeVolume {
   std::string path;
   volumes::VolumeIdentity identity;
@@ -158,6 +150,7 @@ Result<ClusterIdentity> FormatCluster(const std::string& directory, const std::s
     PXFS_TRY(cluster->metadata().Sync());
     // Last: what has a cluster.json is complete.
     PXFS_TRY(WriteIdentity(identity));
+    // With the directories above, which may be new.
     return SyncFileSystem(identity.directory);
   };
   if (const Status done = make(); !done)

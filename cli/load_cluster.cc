@@ -1,6 +1,5 @@
 #include "cli/load_cluster.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,12 +41,6 @@ Status CheckDirectory(const std::string& file, const std::string& directory,
   if (error) return FailErrno(error.value(), directory);
   if (!empty)
     return Fail(Code::kExists, directory + ": not empty and no cluster directory; give another");
-  return {};
-}
-
-Status SyncDirectory(const std::string& directory) {
-  PXFS_ASSIGN(const UniqueFd fd, OpenAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY));
-  if (::fsync(fd.get()) != 0) return FailErrno(errno, directory);
   return {};
 }
 

@@ -29,8 +29,8 @@ constexpr const char* kRuntimes[] = {"crun", "runc"};
 
 // Runs in a new mount namespace. $1: the image's directory, $2: the bundle, $3: the image's
 // descriptor; then three words for each bind: its index, path and descriptor; "--"; the rest: the
-// runtime's command. A tmpfs as the
-// upper layer takes the mount points that the runtime makes, so that the image stays as it is.
+// runtime's command. A tmpfs as the upper layer takes the mount points that the runtime makes, so
+// that the image stays as it is.
 constexpr const char* kCreateScript = R"(
 mount -t tmpfs -o mode=755 tmpfs "$2/scratch"
 mkdir "$2/scratch/upper" "$2/scratch/work" "$2/scratch/binds"

@@ -1,5 +1,6 @@
 #include "meta/check_census.h"
 
+#include "meta/counters.h"
 #include "meta/keys.h"
 
 namespace pxfs::meta {
@@ -49,7 +50,7 @@ void CensusTaker::VisitLink(std::string_view key, std::string_view value) {
 }
 
 void CensusTaker::VisitCounter(std::string_view key, std::string_view value) {
-  if (key != keys::Counter("next inode")) return;
+  if (key != keys::Counter(kNextInode)) return;
   if (const auto number = DecodeNumber(key, value))
     census_.next_inode = *number;
   else

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "base/unique_fd.h"
+#include "meta/counters.h"
 #include "meta/keys.h"
-#include "meta/records.h"
 
 namespace pxfs::meta {
 namespace {
@@ -13,18 +13,6 @@ namespace {
 constexpr const char* kCurrent = "content epoch";
 constexpr const char* kDurable = "durable epoch";
 constexpr const char* kBoot = "boot";
-
-Result<uint64_t> ReadCounter(KvEngine& engine, const char* name, uint64_t otherwise) {
-  const std::string key = keys::Counter(name);
-  std::string value;
-  PXFS_ASSIGN(const bool found, engine.Get(key, &value));
-  if (!found) return otherwise;
-  return DecodeNumber(key, value);
-}
-
-Status WriteCounter(KvEngine& engine, const char* name, uint64_t value) {
-  return engine.Commit({}, {{keys::Counter(name), EncodeNumber(value)}}, [] {});
-}
 
 }  // namespace
 
@@ -35,8 +23,10 @@ Status ContentEpochs::Load(KvEngine& engine, bool closed_in_order) {
   static std::atomic<uint64_t> unknown{0};
   boot_ = ReadFile("/proc/sys/kernel/random/boot_id")
               .value_or("unknown " + std::to_string(::getpid()) + " " + std::to_string(++unknown));
-  PXFS_ASSIGN(const uint64_t last, ReadCounter(engine, kCurrent, 0));
-  PXFS_ASSIGN(durable_, ReadCounter(engine, kDurable, 0));
+  PXFS_ASSIGN(const auto current, ReadCounter(engine, kCurrent));
+  PXFS_ASSIGN(const auto durable, ReadCounter(engine, kDurable));
+  const uint64_t last = current.value_or(0);
+  durable_ = durable.value_or(0);
   // Of the last one nothing was stamped if all before it had ended: see End.
   const bool all_durable = closed_in_order && durable_ + 1 >= last;
   power_was_lost_ = last_boot != boot_ && last != 0 && !all_durable;

@@ -17,10 +17,6 @@
 
 namespace pxfs::meta {
 
-// A counter: objects of inodes below it are never deleted as unknown. Set by whoever puts back an
-// older state of the store.
-inline constexpr const char* kSweepFloor = "sweep floor";
-
 class ContentEpochs {
  public:
   // Begins a new epoch. closed_in_order: the process before had time to close the store.

@@ -4,14 +4,13 @@
 #include <unistd.h>
 
 #include <ctime>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/unique_fd.h"
-#include "meta/content_epochs.h"
+#include "meta/counters.h"
 #include "meta/keys.h"
 #include "meta/leveldb_engine.h"
 #include "meta/records.h"
@@ -97,16 +96,7 @@ Status WriteTo(int fd, const KvEngine& engine, const std::string& header) {
     return added.has_value();
   }));
   PXFS_TRY(std::move(added));
-  PXFS_TRY(writer.End());
-  if (::fsync(fd) != 0) return FailErrno(errno, "fsync");
-  return {};
-}
-
-Status SyncDirectoryOf(const std::string& file) {
-  const std::string directory = std::filesystem::path(file).parent_path();
-  PXFS_ASSIGN(const UniqueFd fd, OpenAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY));
-  if (::fsync(fd.get()) != 0) return FailErrno(errno, directory);
-  return {};
+  return writer.End();
 }
 
 class Reader {
@@ -186,7 +176,13 @@ class Reader {
         schema == missing || !schema->is_number_unsigned() || made == missing ||
         !made->is_number_integer())
       return Fail(Damaged("an incomplete header"));
-    return DumpSummary{*cluster, *name, *schema, *made, 0};
+    const DumpSummary summary{*cluster, *name, *schema, *made, 0};
+    if (summary.schema > kSchemaVersion)
+      return Fail(Code::kInvalid, file_ + ": a store of schema " + std::to_string(summary.schema) +
+                                      ", this program knows up to " +
+                                      std::to_string(kSchemaVersion) +
+                                      ": use the newer pxfs that wrote it");
+    return summary;
   }
 
   Status ReadRecords(std::string_view block, const DumpVisitor& visit, uint64_t& count) {
@@ -217,7 +213,7 @@ class Loader {
   explicit Loader(KvEngine& engine) : engine_(engine) {}
 
   Status Add(std::string_view key, std::string_view value) {
-    static const std::string next_inode = keys::Counter("next inode");
+    static const std::string next_inode = keys::Counter(kNextInode);
     std::string changed(value);
     if (key == next_inode) {
       PXFS_ASSIGN(const uint64_t next, DecodeNumber(key, value));
@@ -246,17 +242,9 @@ class Loader {
 
 Status WriteDump(const KvEngine& engine, const DumpTarget& target) {
   PXFS_ASSIGN(const SchemaRecord schema, OpenSchema(engine));
-  const std::string temporary = target.file + ".new";
-  PXFS_ASSIGN(UniqueFd fd, OpenAt(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600));
-  Status written = WriteTo(fd.get(), engine, HeaderText(target, schema));
-  if (written) written = fd.Close();
-  if (written && ::rename(temporary.c_str(), target.file.c_str()) != 0)
-    written = FailErrno(errno, "rename");
-  if (!written) {
-    ::unlink(temporary.c_str());
-    return Fail(written.error().WithContext(target.file));
-  }
-  return SyncDirectoryOf(target.file);
+  const std::string header = HeaderText(target, schema);
+  return WriteFileAtomically(
+      target.file, [&](int fd) { return WriteTo(fd, engine, header); }, 0600);
 }
 
 Result<DumpSummary> ReadDump(const std::string& file, const DumpVisitor& visit) {
@@ -265,12 +253,6 @@ Result<DumpSummary> ReadDump(const std::string& file, const DumpVisitor& visit) 
 }
 
 Result<DumpSummary> LoadDump(const std::string& file, const std::string& directory) {
-  // Nothing is made of a file that is not sound to its end.
-  PXFS_ASSIGN(const DumpSummary summary, ReadDump(file, {}));
-  if (summary.schema > kSchemaVersion)
-    return Fail(Code::kInvalid, file + ": a store of schema " + std::to_string(summary.schema) +
-                                    ", this program knows up to " + std::to_string(kSchemaVersion) +
-                                    ": use the newer pxfs that wrote it");
   PXFS_TRY(MakeDirectories(directory, 0700));
   PXFS_ASSIGN(const UniqueFd lock, LockStore(directory + "/lock", {}));
   PXFS_ASSIGN(const auto engine, OpenLevelDb(directory + "/leveldb", /*create=*/true));
@@ -279,8 +261,10 @@ Result<DumpSummary> LoadDump(const std::string& file, const std::string& directo
       engine->Scan("", "\xff", [&](std::string_view, std::string_view) { return empty = false; }));
   if (!empty) return Fail(Code::kExists, directory + ": there is a metadata store already");
   Loader loader(*engine);
-  PXFS_TRY(ReadDump(
-      file, [&](std::string_view key, std::string_view value) { return loader.Add(key, value); }));
+  PXFS_ASSIGN(const DumpSummary summary,
+              ReadDump(file, [&](std::string_view key, std::string_view value) {
+                return loader.Add(key, value);
+              }));
   PXFS_TRY(loader.Flush());
   PXFS_TRY(OpenSchema(*engine));
   PXFS_TRY(engine->Sync());

@@ -29,12 +29,13 @@ Status WriteDump(const KvEngine& engine, const DumpTarget& target);
 using DumpVisitor = std::function<Status(std::string_view key, std::string_view value)>;
 // Reads and verifies the whole file and calls `visit` (may be empty) for its records in order. An
 // error of `visit` ends it. kCorruption says where the file is damaged or cut short; kInvalid: not
-// a dump, or a newer version.
+// a dump, or a newer version of it or of the records.
 Result<DumpSummary> ReadDump(const std::string& file, const DumpVisitor& visit);
 
 // Makes a new store at `directory` (of LocalOptions) of a dump. Numbers that the old store may have
 // given out after the dump was made are not given out again, because objects on volumes bear them.
-// Durable when it returns. kExists: there is a store; kInvalid: a newer schema; as ReadDump.
+// Durable when it returns. The dump is read once: where it is not sound to its end, half a store is
+// left for the caller to remove. kExists: there is a store; as ReadDump.
 Result<DumpSummary> LoadDump(const std::string& file, const std::string& directory);
 
 }  // namespace pxfs::meta

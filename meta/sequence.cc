@@ -2,21 +2,18 @@
 
 #include <algorithm>
 
-#include "meta/keys.h"
-#include "meta/records.h"
+#include "meta/counters.h"
 
 namespace pxfs::meta {
 
 Sequence::Sequence(std::string_view name, uint64_t first, uint64_t block)
-    : key_(keys::Counter(name)), block_(block), next_(first), end_(first) {}
+    : name_(name), block_(block), next_(first), end_(first) {}
 
 Status Sequence::Load(KvEngine& engine) {
-  std::string value;
-  PXFS_ASSIGN(const bool found, engine.Get(key_, &value));
-  if (!found) return {};
+  PXFS_ASSIGN(const auto saved, ReadCounter(engine, name_));
+  if (!saved) return {};
   std::lock_guard lock(mutex_);
-  PXFS_ASSIGN(next_, DecodeNumber(key_, value));
-  end_ = next_;
+  next_ = end_ = *saved;
   return {};
 }
 
@@ -29,7 +26,7 @@ Result<uint64_t> Sequence::Take(KvEngine& engine, uint64_t count) {
   std::lock_guard lock(mutex_);
   if (end_ - next_ < count) {
     const uint64_t end = next_ + std::max(count, block_);
-    PXFS_TRY(engine.Commit({}, {{key_, EncodeNumber(end)}}, [] {}));
+    PXFS_TRY(WriteCounter(engine, name_, end));
     // Objects on volumes bear the numbers, and may survive a loss of power that the names of their
     // files do not.
     PXFS_TRY(engine.Sync());
@@ -44,7 +41,7 @@ Status Sequence::Save(KvEngine& engine) {
   std::lock_guard lock(mutex_);
   if (end_ == next_) return {};
   end_ = next_;
-  return engine.Commit({}, {{key_, EncodeNumber(next_)}}, [] {});
+  return WriteCounter(engine, name_, next_);
 }
 
 }  // namespace pxfs::meta

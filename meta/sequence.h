@@ -25,7 +25,7 @@ class Sequence {
   Status Save(KvEngine& engine);
 
  private:
-  const std::string key_;
+  const std::string name_;  // of its counter
   const uint64_t block_;
   mutable std::mutex mutex_;  // guards next_ and end_
   uint64_t next_;

@@ -159,8 +159,7 @@ class StoreKeeper {
   virtual bool PowerWasLost() = 0;
   // Those of `objects` that nothing refers to: no inode, no reservation, no item to reclaim. Objects
   // of inodes that are newer than this opening of the store, or older than its last restoring from a
-  // dump, are left out. So whoever makes an object
-  // must have said so in metadata first.
+  // dump, are left out. So whoever makes an object must have said so in metadata first.
   virtual Result<std::vector<ObjectRef>> UnknownObjects(std::span<const ObjectRef> objects) = 0;
   // Unknown objects are deleted: PowerWasLost is false from now on, for processes to come too.
   virtual Status PowerLossSettled() = 0;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "meta/counters.h"
 #include "meta/keys.h"
 #include "meta/schema.h"
 
@@ -26,7 +27,7 @@ Store::Store(std::unique_ptr<KvEngine> engine, StoreOptions options, uint64_t na
     : engine_(std::move(engine)),
       options_(std::move(options)),
       slot_of_(SlotFunction(options_.name_hash, name_seed)),
-      inodes_("next inode", kRootInode.value + 1, kInodeBlock),
+      inodes_(kNextInode, kRootInode.value + 1, kInodeBlock),
       tickets_("next ticket", 1, kTicketBlock),
       sessions_("next session", 1, 1),
       volumes_("next volume", 1, 1),

@@ -74,9 +74,7 @@ Status Volume::Format(const std::string& root, const VolumeIdentity& identity) {
     // Last: what has an identity is complete.
     PXFS_TRY(WriteVolumeIdentity(root, identity));
     // With the directories above, which may be new.
-    PXFS_ASSIGN(const UniqueFd fd, OpenAt(AT_FDCWD, root, O_RDONLY | O_DIRECTORY));
-    if (::syncfs(fd.get()) != 0) return FailErrno(errno, root);
-    return {};
+    return SyncFileSystem(root);
   };
   Status made = make();
   if (!made) {

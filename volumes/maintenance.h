@@ -1,5 +1,5 @@
-// The background work of a node's volumes: reports of space, checkpoints, recovery of files that a dead session
-// had open, and deletion of objects that nothing refers to.
+// The background work of a node's volumes: reports of space, checkpoints, recovery of files that a
+// dead session had open, and deletion of objects that nothing refers to.
 #pragma once
 
 #include <condition_variable>
@@ -17,13 +17,12 @@ namespace pxfs::volumes {
 Status RecoverOpenFiles(meta::MetadataService& metadata, const VolumeSet& volumes);
 
 // Deletes the objects of up to `limit` reclaim items, once it is durable that nothing refers to
-// them, and confirms them. Returns how many; waits up
-// to `wait` for some.
+// them, and confirms them. Returns how many; waits up to `wait` for some.
 Result<size_t> ReclaimOnce(meta::MetadataService& metadata, const VolumeSet& volumes,
                            uint32_t limit, std::chrono::milliseconds wait);
 
-// Runs Refresh, RecoverOpenFiles, ReclaimOnce, SettlePowerLoss and Checkpoint in threads of its own from construction to
-// destruction.
+// Runs Refresh, RecoverOpenFiles, ReclaimOnce, SettlePowerLoss and Checkpoint in threads of its own
+// from construction to destruction.
 class Maintenance {
  public:
   Maintenance(meta::MetadataService& metadata, VolumeSet& volumes);

@@ -41,9 +41,9 @@ Result<FileSystem::ShownAttr> Truncate(FileSystem& fs, const meta::CallContext& 
   return fs.Show(*attr);
 }
 
-// Owner, mode and times, in metadata and then on the objects. Nobody else
-// changes an open file meanwhile: the end of writing, which comes some time after close(2), reads
-// the times of the object and stores them, and would undo a change of times that came in between.
+// Owner, mode and times, in metadata and then on the objects. Nobody else changes an open file
+// meanwhile: the end of writing, which comes some time after close(2), reads the times of the
+// object and stores them, and would undo a change of times that came in between.
 Result<FileSystem::ShownAttr> Change(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
                                      const meta::AttrChange& change) {
   auto turn = fs.open_files().TakeTurn(inode);

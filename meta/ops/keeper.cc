@@ -5,6 +5,7 @@
 
 #include "base/logging.h"
 #include "meta/content.h"
+#include "meta/counters.h"
 #include "meta/keys.h"
 #include "meta/local_service_impl.h"
 
@@ -89,17 +90,10 @@ Result<std::vector<ObjectRef>> LocalService::UnknownObjects(std::span<const Obje
         return true;
       }));
   PXFS_TRY(status);
-  const std::string floor_key = keys::Counter(kSweepFloor);
-  std::string value;
-  InodeId floor;
-  PXFS_ASSIGN(const bool restored, engine.Get(floor_key, &value));
-  if (restored) {
-    PXFS_ASSIGN(const uint64_t number, DecodeNumber(floor_key, value));
-    floor = InodeId(number);
-  }
+  PXFS_ASSIGN(const auto floor, ReadCounter(engine, kSweepFloor));
   std::vector<ObjectRef> unknown;
   for (const ObjectRef& object : objects) {
-    if (object.inode < floor || object.inode >= first_new_inode_ ||
+    if (object.inode < InodeId(floor.value_or(0)) || object.inode >= first_new_inode_ ||
         reserved.contains(object.inode) ||
         reclaimed.contains({object.inode.value, object.object_generation}))
       continue;
