@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -71,11 +70,6 @@ class CliTest : public testing::Test {
     return cluster ? std::move(*cluster) : nullptr;
   }
 
-  // ./runtests --long
-  static bool LongRun() {
-    const char* const text = std::getenv("PXFS_LONG");
-    return text && std::string(text) == "1";
-  }
   std::string Volume(int number) const { return scratch_ / ("v" + std::to_string(number)); }
   static void WriteText(const std::string& path, const std::string& text) {
     std::ofstream(path, std::ios::binary) << text;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tests/cli/mounted_fixture.h"
+#include "tests/support/long_run.h"
 #include "tests/support/loop_image.h"
 #include "tests/support/tree_digest.h"
 

@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <random>
 
 #include "base/unique_fd.h"
 #include "tests/crash/store_inspection.h"
 #include "tests/crash/worker.h"
+#include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
 
 namespace pxfs::test {
@@ -23,10 +23,7 @@ namespace {
 constexpr int kWorkers = 4;
 constexpr std::chrono::seconds kLimit(60);
 
-int Rounds() {
-  const char* value = std::getenv("PXFS_LONG");
-  return value && std::string(value) == "1" ? 40 : 6;
-}
+int Rounds() { return LongRun() ? 40 : 6; }
 
 struct Variant {
   Shape shape;
@@ -161,8 +158,7 @@ TEST_P(CrashOfPxfsd, IsNotNoticedByTheWorkload) {
 }
 
 std::string NameOf(const testing::TestParamInfo<Variant>& info) {
-  return std::string(ToString(info.param.shape)) +
-         (info.param.options == "passthrough=off" ? "Relayed" : "Passthrough");
+  return VariantName(info.param.shape, info.param.options);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, CrashOfPxfsd,

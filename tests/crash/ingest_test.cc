@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <thread>
 
 #include "tests/crash/store_inspection.h"
+#include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
 
 namespace pxfs::test {
@@ -24,11 +24,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kDirectories = 40, kFilesEach = 50;
 constexpr std::chrono::seconds kLimit(60);
-
-bool Long() {
-  const char* value = std::getenv("PXFS_LONG");
-  return value && std::string(value) == "1";
-}
 
 // Who serves the cluster while files are brought in.
 enum class Server { kMount, kPxfsd, kNobody };
@@ -100,7 +95,7 @@ TEST_P(IngestCrash, IsMadeGoodByResume) {
   ASSERT_STATUS(RunOk(Ingest(0, false)));
   const auto whole = Clock::now() - started;
 
-  const int rounds = Long() ? 20 : 2;
+  const int rounds = LongRun() ? 20 : 2;
   int killed = 0;
   for (int round = 1; round <= rounds; ++round) {
     for (int attempt = 0; attempt < 3; ++attempt) {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "tests/jobs/job_fixture.h"
+#include "tests/support/long_run.h"
 #include "tests/survive/daemon_killer.h"
 
 namespace pxfs::test {
@@ -247,8 +248,7 @@ TEST_F(RestartTest, APublicationThatIsCutShortHappensOnce) {
 // Kills at any moment: while tasks are prepared, started, followed, cleaned up after.
 TEST_F(RestartTest, KillsAtAnyMomentLoseNoJobAndDoubleNoResult) {
   MakeInput("data", 12);
-  const int kills =
-      std::getenv("PXFS_LONG") && std::string(std::getenv("PXFS_LONG")) == "1" ? 40 : 6;
+  const int kills = LongRun() ? 40 : 6;
   std::vector<uint64_t> ids;
   for (int i = 0; i < kills; ++i) {
     ids.push_back(Submit({"--input", Here("data"), "--output", Here("out" + std::to_string(i)),

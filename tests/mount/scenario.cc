@@ -7,11 +7,11 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <sstream>
 
 #include "base/unique_fd.h"
+#include "tests/support/long_run.h"
 #include "tests/support/process.h"
 
 namespace pxfs::test {
@@ -52,10 +52,7 @@ const std::vector<Scenario>& Scenarios() {
   return Registered();
 }
 
-int Effort() {
-  const char* value = std::getenv("PXFS_LONG");
-  return value && std::strcmp(value, "1") == 0 ? 10 : 1;
-}
+int Effort() { return LongRun() ? 10 : 1; }
 
 Result<std::vector<std::string>> RunScenario(const Scenario& scenario,
                                              const std::string& directory) {

@@ -26,6 +26,7 @@
 #include "meta/keys.h"
 #include "meta/leveldb_engine.h"
 #include "tests/crash/store_inspection.h"
+#include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
 
 namespace pxfs::test {
@@ -35,10 +36,7 @@ constexpr int kWriters = 3;
 // ext4 keeps whole blocks of what is appended, or none.
 constexpr size_t kBlockBytes = 4096;
 
-int Rounds() {
-  const char* value = std::getenv("PXFS_LONG");
-  return value && std::string(value) == "1" ? 200 : 15;
-}
+int Rounds() { return LongRun() ? 200 : 15; }
 
 using Block = std::array<uint64_t, kBlockBytes / sizeof(uint64_t)>;
 

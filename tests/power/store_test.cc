@@ -16,6 +16,7 @@
 #include "meta/log_tail.h"
 #include "tests/meta/service_fixture.h"
 #include "tests/power/recording_env.h"
+#include "tests/support/long_run.h"
 
 namespace pxfs::power {
 namespace {
@@ -27,12 +28,8 @@ constexpr size_t kWriteBufferBytes = 64 << 10;  // the least that LevelDB takes:
 // At least as many cuts fall right behind the start of a new log, table or manifest.
 constexpr size_t kLeastCutsAtNewFiles = 20;
 
-bool Long() {
-  const char* value = std::getenv("PXFS_LONG");
-  return value && std::string(value) == "1";
-}
-size_t Operations() { return Long() ? 12'000 : 1'500; }
-size_t Cuts() { return Long() ? 10'000 : 1'200; }
+size_t Operations() { return test::LongRun() ? 12'000 : 1'500; }
+size_t Cuts() { return test::LongRun() ? 10'000 : 1'200; }
 
 uint64_t Seed() {
   const char* given = std::getenv("PXFS_SEED");

@@ -96,6 +96,10 @@ Result<std::unique_ptr<Mount>> Mount::Start(const std::string& cluster_directory
   return mount;
 }
 
+std::string VariantName(Shape shape, const std::string& options) {
+  return std::string(ToString(shape)) + (options == "passthrough=off" ? "Relayed" : "Passthrough");
+}
+
 Status Mount::FindProcesses(const std::string& cluster_directory) {
   // Of living mounts only: one that was killed leaves its record, and may have been at this place.
   for (const MountRecord& record : ListMountRecords(RunDirectory(cluster_directory))) {

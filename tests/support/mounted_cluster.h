@@ -23,6 +23,8 @@ enum class Shape {
   kDaemon,    // a separate pxfsd does, behind its Unix socket
 };
 const char* ToString(Shape shape);
+// For names of tests: the shape, and by which way `options` of a mount let data go.
+std::string VariantName(Shape shape, const std::string& options);
 
 // One mount of a cluster.
 class Mount {

@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "tests/crash/store_inspection.h"
 #include "tests/crash/worker.h"
+#include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
 #include "tests/survive/activities.h"
 #include "tests/survive/daemon_killer.h"
@@ -33,11 +34,6 @@ constexpr seconds kLimit(120);
 // does.
 constexpr milliseconds kLongestStall(250);
 constexpr milliseconds kLongestStallOnABusyMachine(2000);
-
-bool Long() {
-  const char* value = std::getenv("PXFS_LONG");
-  return value && std::string(value) == "1";
-}
 
 struct Variant {
   Shape shape;
@@ -180,7 +176,7 @@ void Survive::EndJob() {
 }
 
 void Survive::KillRepeatedly(Activities& activities) {
-  const int kills = Long() ? 60 : GetParam().kills;
+  const int kills = LongRun() ? 60 : GetParam().kills;
   auto next = std::chrono::steady_clock::now() + kBetweenKills;
   for (int i = 0; i < kills; ++i) {
     std::this_thread::sleep_until(next);  // the rhythm of the kills, not a wait for anything
@@ -214,8 +210,9 @@ TEST_P(Survive, KillsOfTheDaemonGoUnnoticed) {
   std::printf("LONGEST STALL %.1f ms (%s); without pxfs %.1f ms (%s); %s, %d kills\n",
               static_cast<double>(stall.time.count()) / 1000, stall.call.c_str(),
               static_cast<double>(native.time.count()) / 1000, native.call.c_str(),
-              testing::PrintToString(GetParam()).c_str(), Long() ? 60 : GetParam().kills);
-  EXPECT_LT(stall.time, (Long() ? kLongestStall : kLongestStallOnABusyMachine) + 2 * native.time);
+              testing::PrintToString(GetParam()).c_str(), LongRun() ? 60 : GetParam().kills);
+  EXPECT_LT(stall.time,
+            (LongRun() ? kLongestStall : kLongestStallOnABusyMachine) + 2 * native.time);
 
   ASSERT_STATUS(mounted_->Stop());
   const auto problems = InspectCluster(mounted_->cluster().directory());
@@ -229,9 +226,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Survive,
                                          Variant{Shape::kDaemon, "passthrough=auto", 3},
                                          Variant{Shape::kDaemon, "passthrough=off", 3}),
                          [](const testing::TestParamInfo<Variant>& info) {
-                           return std::string(ToString(info.param.shape)) +
-                                  (info.param.options == "passthrough=off" ? "Relayed"
-                                                                           : "Passthrough");
+                           return VariantName(info.param.shape, info.param.options);
                          });
 
 }  // namespace

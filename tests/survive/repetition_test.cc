@@ -20,6 +20,7 @@
 
 #include "base/unique_fd.h"
 #include "tests/crash/store_inspection.h"
+#include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
 #include "tests/survive/crash_control.h"
 #include "tests/survive/daemon_killer.h"
@@ -272,9 +273,7 @@ void PrintTo(const Variant& variant, std::ostream* out) {
 class Repetition : public testing::TestWithParam<Variant> {
  protected:
   void SetUp() override {
-    const char* value = std::getenv("PXFS_LONG");
-    if (!GetParam().by_default && !(value && std::string(value) == "1"))
-      GTEST_SKIP() << "only with PXFS_LONG=1";
+    if (!GetParam().by_default && !LongRun()) GTEST_SKIP() << "only with PXFS_LONG=1";
     const std::string file = scratch_ / "control";
     auto fd = OpenAt(AT_FDCWD, file, O_RDWR | O_CREAT, 0600);
     ASSERT_TRUE(fd);
@@ -379,9 +378,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Repetition,
                                          Variant{Shape::kDaemon, "passthrough=auto", false},
                                          Variant{Shape::kDaemon, "passthrough=off", true}),
                          [](const testing::TestParamInfo<Variant>& info) {
-                           return std::string(ToString(info.param.shape)) +
-                                  (info.param.options == "passthrough=off" ? "Relayed"
-                                                                           : "Passthrough");
+                           return VariantName(info.param.shape, info.param.options);
                          });
 
 }  // namespace

@@ -10,12 +10,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
 
 namespace pxfs::test {
@@ -28,10 +28,7 @@ using std::chrono::microseconds;
 // be its usual time.
 constexpr microseconds kUsual(50'000);
 
-int Rounds() {
-  const char* value = std::getenv("PXFS_LONG");
-  return value && std::string(value) == "1" ? 3000 : 300;
-}
+int Rounds() { return LongRun() ? 3000 : 300; }
 
 struct Side {
   std::string file;
