@@ -270,7 +270,16 @@ std::optional<int> OciRuntime::ExitStatus(const std::string& id) const {
 }
 
 Status OciRuntime::Delete(const std::string& id) const {
-  if (::access((StateRoot(run_directory_, name_) + "/" + id).c_str(), F_OK) == 0) {
+  const std::string state = StateRoot(run_directory_, name_) + "/" + id;
+  if (name_ == "crun" && ::access((state + "/status").c_str(), F_OK) == 0 &&
+      ::access((state + "/config.json").c_str(), F_OK) != 0) {
+    // crun was killed between writing the two, and refuses to delete what it left. Processes are in
+    // the container's cgroup.
+    std::error_code error;
+    fs::remove_all(state, error);
+    if (error) return FailErrno(error.value(), state);
+  }
+  if (::access(state.c_str(), F_OK) == 0) {
     Command command;
     command.argv = CommandPrefix();
     command.argv.insert(command.argv.end(), {"delete", "--force", id});

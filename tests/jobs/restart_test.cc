@@ -225,6 +225,23 @@ TEST_F(RestartTest, AMonitorThatIsGoneWithoutAWordMeansAnotherAttempt) {
   EXPECT_EQ(ReadText(Here("out/file")), "once\n");
 }
 
+// crun writes status, then config.json, and deletes nothing that has only the first.
+TEST_F(RestartTest, AContainerThatWasHalfMadeIsRemoved) {
+  const std::string states = RunDirectory() + "/crun/";
+  for (const std::string& id : {ContainerPrefix() + "probe", ContainerPrefix() + "999999.0"}) {
+    ASSERT_STATUS(MakeDirectories(states + id, 0700));
+    WriteText(states + id + "/status",
+              R"({"pid": 4194303, "process-start-time": 1, "cgroup-path": "/)" + id +
+                  R"(", "scope": "", "rootfs": "rootfs", "systemd-cgroup": false, "bundle": ")" +
+                  RunDirectory() + "/" + id +
+                  R"(", "created": "2026-01-01T00:00:00Z", "owner": "root", "detached": true, )"
+                  R"("external_descriptors": "[]"})");
+  }
+  KillServer();
+  EXPECT_EQ(Job({"submit", "--wait", "--", "true"}).status, 0);
+  EXPECT_TRUE(Eventually([&] { return Leftovers().empty(); }));
+}
+
 TEST_F(RestartTest, APublicationThatIsCutShortHappensOnce) {
   constexpr int kFiles = 1000;
   const uint64_t id = Submit(
