@@ -94,6 +94,9 @@ void SessionsClient::WatchLoop() {
       failures = 0;
       continue;
     }
+    // Until then nobody says what is no longer true, and a successor of the server may change
+    // something before it knows of these sessions.
+    if (!caller_->closed()) DropEverything();
     while (caller_->Pause(failures++, kForever) && !Reconnect()) {
     }
   }

@@ -137,6 +137,16 @@ TEST_P(ConformanceSessions, AResumedSessionHasItsNewListener) {
   EXPECT_EQ(Value(service().OpenSession({"back", caching_, &listener_})), caching_);
 }
 
+// Else it would show what its service's successor has changed before it finds that.
+TEST_P(ConformanceSessions, WhoIsOutOfTouchHoldsNothing) {
+  if (GetParam() != Shape::kRemote) GTEST_SKIP() << "nobody can be out of touch with a function";
+  listener_.Take();
+  deployment_->Stop();
+  listener_.WaitForSome();
+  EXPECT_THAT(listener_.Take(), Contains(Invalidates(Kind::kAll, InodeId())));
+  EXPECT_OK(deployment_->Start());
+}
+
 TEST_P(ConformanceSessions, ManyChangesFromManyThreads) {
   constexpr int kThreads = 4, kEach = 50;
   std::vector<std::thread> threads;
