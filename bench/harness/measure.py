@@ -28,6 +28,9 @@ class Worker:
 # two subjects are measured, the less of the machine's noise is in their ratio.
 TURNS = 8
 
+# One that uses up what was prepared for it is prepared anew for each turn, which takes longer than the turn.
+PREPARED_TURNS = 3
+
 # Filling fresh pages, from a disk or from a program, is over in a moment, and now and then many times slower for a reason outside
 # of this machine: its memory lies on a host that takes pages away and fetches them again. The fastest of some passes is what the
 # file system does.
@@ -41,7 +44,7 @@ def run_rounds(work, worker, subjects, operations, rounds):
         started = time.monotonic()
         for op in operations:
             able = [s for s in subjects if s.does(op)]
-            measure = _in_turns if op["repeatable"] else _once
+            measure = _in_turns if op["repeatable"] else _in_prepared_turns
             for subject, sample in measure(work, worker, able, op, number):
                 samples[op["name"]][subject.name].append(sample)
         _progress(f"round {number + 1}/{rounds}: {time.monotonic() - started:.0f} s\n")
@@ -59,11 +62,13 @@ def _in_turns(work, worker, subjects, op, number):
             yield subject, {**_pass(worker, subject, op, TURNS), "background_cpu_seconds": 0.0}
 
 
-def _once(work, worker, subjects, op, number):
-    for subject in _order(subjects, number, op, 0):
-        _progress(f"round {number + 1}: {op['name']} on {subject.name}")
-        passes = [_prepared_pass(work, worker, subject, op) for _ in range(FRESH_PASSES if op["fresh_pages"] else 1)]
-        yield subject, max(passes, key=lambda sample: sample["rate"])
+def _in_prepared_turns(work, worker, subjects, op, number):
+    turns, passes = (1, FRESH_PASSES) if op["fresh_pages"] else (PREPARED_TURNS, 1)
+    for turn in range(turns):
+        for subject in _order(subjects, number, op, turn):
+            _progress(f"round {number + 1}: {op['name']} on {subject.name}")
+            samples = [_prepared_pass(work, worker, subject, op) for _ in range(passes)]
+            yield subject, max(samples, key=lambda sample: sample["rate"])
 
 
 def _order(subjects, number, op, turn):
