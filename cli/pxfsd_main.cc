@@ -17,12 +17,11 @@
 namespace pxfs::cli {
 namespace {
 
-constexpr std::chrono::seconds kClusterWait{30};
-
 struct DaemonOptions {
   std::string cluster;
   std::string log_file;
   std::string log_level = "info";
+  double lock_wait_seconds = 30;
 };
 
 // Blocks until SIGTERM or SIGINT, which must be blocked.
@@ -46,7 +45,9 @@ Status Run(const DaemonOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
   PXFS_TRY(InitLogging({options.log_file, options.log_level}));
   PXFS_ASSIGN(const std::string directory, FindCluster(options.cluster));
-  PXFS_ASSIGN(auto cluster, Cluster::Open(directory, Access::kServe, kClusterWait, kSessionGrace));
+  const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::duration<double>(options.lock_wait_seconds));
+  PXFS_ASSIGN(auto cluster, Cluster::Open(directory, Access::kServe, wait, kSessionGrace));
   const std::string run_directory = cluster->identity().run_directory();
   PXFS_ASSIGN(auto host, Host::Start(*cluster, {.mountpoint = [run_directory] {
                 const auto mounts = ListMountRecords(run_directory);
@@ -70,6 +71,10 @@ int main(int argc, char** argv) {
   app.add_option("--cluster", options.cluster, "Cluster directory")->required();
   app.add_option("--log-file", options.log_file, "Log to this file instead of standard error");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off");
+  app.add_option("--lock-wait", options.lock_wait_seconds,
+                 "How long to wait for another process that has the cluster open (30)")
+      ->check(CLI::Range(0.0, 1e6))
+      ->type_name("SECONDS");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -44,7 +44,8 @@ Result<std::unique_ptr<MetadataService>> OpenLocalService(const LocalOptions& op
   if (options.create) PXFS_TRY(MakeDirectories(options.directory, 0700));
   auto lock = LockStore(options.directory + "/lock", options.lock_wait);
   if (!lock && lock.error().code() == Code::kNotFound)
-    return Fail(Code::kNotFound, "no metadata store: " + options.directory);
+    return Fail(Code::kNotFound,
+                "no metadata store: " + options.directory + "; restore a dump (pxfs load)");
   if (!lock) return Fail(lock.error());
   PXFS_ASSIGN(std::unique_ptr<KvEngine> engine,
               OpenLevelDb(options.directory + "/leveldb", options.create));

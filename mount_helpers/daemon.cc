@@ -28,10 +28,11 @@
 namespace pxfs::mount_helpers {
 namespace {
 
-void Tell(const std::string& line) {
+// The last words to who waits for the mount; see mount_helpers/supervisor.h.
+void Tell(const std::string& lines) {
   const UniqueFd status(kStatusFd);
   // Nobody listens to a successor; that is no error.
-  (void)WriteAll(status.get(), line + "\n");
+  (void)WriteAll(status.get(), lines + "\n");
 }
 
 class Daemon {
@@ -48,7 +49,7 @@ class Daemon {
   Status OpenCluster();
   Status CheckHidesNothing() const;
   Status OpenMetadataSession();
-  Status Mount();
+  std::string OfflineVolumes() const;
   void Ready();
   void MountGone();
 
@@ -199,6 +200,19 @@ Status Daemon::Prepare() {
   return {};
 }
 
+// A warning for each volume that is not here: the rest is served.
+std::string Daemon::OfflineVolumes() const {
+  std::string warnings;
+  const auto volumes = cluster_->metadata().ListVolumes();
+  if (!volumes) return "";  // said by who asks for a file of one
+  for (const meta::VolumeInfo& volume : *volumes) {
+    if (const auto here = cluster_->volumes().Require(volume.id); !here)
+      warnings +=
+          kWarning + here.error().message() + "; its files cannot be opened until it is back\n";
+  }
+  return warnings;
+}
+
 void Daemon::Ready() {
   const fs::Capabilities capabilities = transport_->capabilities();
   if (options_.passthrough == Passthrough::kOn && !capabilities.passthrough)
@@ -217,7 +231,7 @@ void Daemon::Ready() {
   log::info("{} on {}: serving{}", options_.source, options_.mountpoint,
             capabilities.passthrough ? " with passthrough" : "");
   // Not earlier: who waits for the mount may look for its record next.
-  Tell("ok");
+  Tell(OfflineVolumes() + "ok");
   auto watcher = MountWatcher::Start(options_.mountpoint, [this] { MountGone(); });
   if (!watcher) {  // unmounted already: the requests will end
     log::warn("{}", watcher.error().message());

@@ -78,8 +78,8 @@ void Detach() {
   for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
 }
 
-// The daemon's one line: "ok" or what went wrong. Empty: it died without a word.
-std::string ReadStatus(int fd) {
+// A line of the daemon's. Empty: it died without a word.
+std::string ReadLine(int fd) {
   std::string line;
   for (char c; line.size() < 65536;) {
     const ssize_t n = ::read(fd, &c, 1);
@@ -88,6 +88,15 @@ std::string ReadStatus(int fd) {
     line += c;
   }
   return line;
+}
+
+// "ok" or what went wrong, after the daemon's warnings have been passed on.
+std::string ReadStatus(int fd) {
+  for (;;) {
+    std::string line = ReadLine(fd);
+    if (!line.starts_with(kWarning)) return line;
+    Complain(line);
+  }
 }
 
 int MountAndWait(const MountOptions& options, const std::vector<std::string>& arguments) {

@@ -16,8 +16,10 @@ namespace pxfs::mount_helpers {
 // The descriptors a daemon inherits, at these numbers.
 inline constexpr int kDeviceFd = 3;  // /dev/fuse
 inline constexpr int kStateFd = 4;   // fs::ConnectionState
-inline constexpr int kStatusFd =
-    5;  // a pipe: one line, "ok" or what went wrong; only the first daemon writes
+// A pipe that only the first daemon writes: lines that begin with kWarning, then one that is "ok"
+// or what went wrong.
+inline constexpr int kStatusFd = 5;
+inline constexpr char kWarning[] = "warning: ";
 
 // Runs until the file system is unmounted. `arguments` are those of mount.pxfs; `status` is where
 // the first daemon reports. Returns the process's exit status.
