@@ -2,9 +2,11 @@
 // says what and on what, and leaves neither a job nor anything in the namespace.
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "tests/jobs/job_fixture.h"
 #include "tests/support/temporary_directory.h"
@@ -152,6 +154,46 @@ TEST_F(JobCliTest, OutputsAppearWholeAndBelongToTheSubmitter) {
   EXPECT_EQ(ReadText(Here("out/soft")), "text\n");
   ASSERT_EQ(::lstat(Here("out/fifo").c_str(), &st), 0);
   EXPECT_TRUE(S_ISFIFO(st.st_mode));
+}
+
+// More than one call to the metadata service takes: who looks sees no part of it.
+TEST_F(JobCliTest, AnObserverSeesTheWholeOutputOrNone) {
+  MakeInput("data", 12);
+  const uint64_t id =
+      Submit({"--input", Here("data"), "--split", "2", "--output", Here("out"), "--", "sh", "-c",
+              "mkdir $PXFS_OUTPUT/$PXFS_TASK_ID && cd $PXFS_OUTPUT/$PXFS_TASK_ID && "
+              "seq 1300 | xargs touch && ln 1 zz && setfattr -n user.k -v v 2 && "
+              "setfacl -m u:4321:r 3"});
+  const auto list = [](const std::string& path) {
+    size_t names = 0;
+    std::error_code error;
+    for (auto it = std::filesystem::directory_iterator(path, error);
+         !error && it != std::filesystem::directory_iterator(); it.increment(error))
+      ++names;
+    return names;
+  };
+  ASSERT_TRUE(Eventually([&] {
+    const size_t tasks = list(Here("out"));
+    if (tasks == 0) {
+      EXPECT_FALSE(::access(Here("out").c_str(), F_OK) == 0 && list(Here("out")) == 0);
+      return false;
+    }
+    EXPECT_EQ(tasks, 2u);
+    EXPECT_EQ(list(Here("out/0")), 1301u);
+    EXPECT_EQ(list(Here("out/1")), 1301u);
+    return true;
+  }));
+  EXPECT_EQ(WaitFor(id).status, 0);
+  for (const std::string task : {"out/0/", "out/1/"}) {
+    struct stat one, other;
+    ASSERT_EQ(::stat(Here(task + "1").c_str(), &one), 0);
+    ASSERT_EQ(::stat(Here(task + "zz").c_str(), &other), 0);
+    EXPECT_EQ(one.st_ino, other.st_ino);
+    char value[8] = {};
+    EXPECT_EQ(::getxattr(Here(task + "2").c_str(), "user.k", value, sizeof value), 1);
+    EXPECT_STREQ(value, "v");
+    EXPECT_GT(::getxattr(Here(task + "3").c_str(), "system.posix_acl_access", nullptr, 0), 0);
+  }
 }
 
 TEST_F(JobCliTest, ANameThatTwoTasksWroteIsAnErrorAndNothingAppears) {
