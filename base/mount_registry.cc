@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include "base/json_file.h"
 #include "base/unique_fd.h"
@@ -28,16 +29,31 @@ void RemoveTemporaries(const std::string& run_directory, pid_t supervisor) {
 }
 
 // A process that has ended and that nobody has waited for yet is not alive: its pidfd is readable.
-// A number may mean another program since, as records outlast a reboot: ours say so in their name.
-bool Alive(pid_t pid) {
+// A number may mean another process since, as records outlast a reboot.
+bool Alive(pid_t pid, uint64_t started) {
   const UniqueFd process(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
   pollfd ended{process.get(), POLLIN, 0};
   if (!process || ::poll(&ended, 1, 0) != 0) return false;
-  const auto name = ReadFile("/proc/" + std::to_string(pid) + "/comm", 64);
-  return name && name->find("pxfs") != std::string::npos;
+  return StartOfProcess(pid) == started;
 }
 
 }  // namespace
+
+uint64_t StartOfProcess(pid_t pid) {
+  const auto stat = ReadFile("/proc/" + std::to_string(pid) + "/stat", 4096);
+  // The name is in parentheses and may hold some itself; the start is the 20th field behind it.
+  const size_t name_end = stat ? stat->rfind(')') : std::string::npos;
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(stat->substr(name_end + 1));
+  std::string skipped;
+  for (int i = 0; i < 19; ++i) fields >> skipped;
+  uint64_t start = 0;
+  return fields >> start ? start : 0;
+}
+
+std::string MountControlPath(const std::string& run_directory, pid_t supervisor_pid) {
+  return DirectoryOf(run_directory) + "/" + std::to_string(supervisor_pid) + ".sock";
+}
 
 Status WriteMountRecord(const std::string& run_directory, const MountRecord& record) {
   PXFS_TRY(MakeDirectories(DirectoryOf(run_directory)));
@@ -45,7 +61,9 @@ Status WriteMountRecord(const std::string& run_directory, const MountRecord& rec
   return WriteJsonFile(FileOf(run_directory, record.supervisor_pid),
                        {{"mountpoint", record.mountpoint},
                         {"supervisor_pid", record.supervisor_pid},
+                        {"supervisor_started", StartOfProcess(record.supervisor_pid)},
                         {"daemon_pid", record.daemon_pid},
+                        {"version", record.version},
                         {"transport", record.transport},
                         {"passthrough", record.passthrough},
                         {"serves_cluster", record.serves_cluster}});
@@ -54,6 +72,7 @@ Status WriteMountRecord(const std::string& run_directory, const MountRecord& rec
 void RemoveMountRecord(const std::string& run_directory, pid_t supervisor_pid) {
   RemoveTemporaries(run_directory, supervisor_pid);
   ::unlink(FileOf(run_directory, supervisor_pid).c_str());
+  ::unlink(MountControlPath(run_directory, supervisor_pid).c_str());
 }
 
 std::vector<MountRecord> ListMountRecords(const std::string& run_directory) {
@@ -66,14 +85,17 @@ std::vector<MountRecord> ListMountRecords(const std::string& run_directory) {
     MountRecord record;
     record.mountpoint = json->value("mountpoint", "");
     record.supervisor_pid = json->value("supervisor_pid", 0);
+    record.supervisor_started = json->value("supervisor_started", uint64_t{0});
     record.daemon_pid = json->value("daemon_pid", 0);
+    record.version = json->value("version", "");
     record.transport = json->value("transport", "");
     record.passthrough = json->value("passthrough", false);
     record.serves_cluster = json->value("serves_cluster", false);
-    if (Alive(record.supervisor_pid)) {
+    if (Alive(record.supervisor_pid, record.supervisor_started)) {
       records.push_back(std::move(record));
     } else {
       ::unlink(file.path().c_str());
+      ::unlink(MountControlPath(run_directory, record.supervisor_pid).c_str());
     }
   }
   return records;

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,20 @@ namespace pxfs {
 struct MountRecord {
   std::string mountpoint;  // absolute
   pid_t supervisor_pid = 0;
+  uint64_t supervisor_started = 0;  // StartOfProcess, from WriteMountRecord
   pid_t daemon_pid = 0;
+  std::string version;    // of the program
   std::string transport;  // "dev_fuse", ...
   bool passthrough = false;
   bool serves_cluster = false;  // its daemon hosts the cluster's services (embedded)
 };
+
+// When a process began, in ticks since the machine did; with its number it names a process for
+// good. 0: there is none.
+uint64_t StartOfProcess(pid_t pid);
+
+// Where the supervisor of a mount takes orders: a Unix socket (cli/mount_control.h).
+std::string MountControlPath(const std::string& run_directory, pid_t supervisor_pid);
 
 Status WriteMountRecord(const std::string& run_directory, const MountRecord& record);
 void RemoveMountRecord(const std::string& run_directory, pid_t supervisor_pid);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <climits>
+#include <future>
+#include <thread>
 
 #include "base/logging.h"
 #include "base/mount_registry.h"
@@ -82,6 +84,17 @@ void Host::WaitForOtherMounts(SessionId own) {
 void Host::MountReady() { jobs_->MountChanged(); }
 
 void Host::EndJobs() { jobs_->Stop(jobs::StopMode::kEndJobs); }
+
+void Host::HandOver(std::chrono::milliseconds limit) {
+  auto stopped = std::make_shared<std::promise<void>>();
+  std::future<void> done = stopped->get_future();
+  std::thread([this, stopped] {
+    server_->Stop();
+    stopped->set_value();
+  }).detach();
+  if (done.wait_for(limit) != std::future_status::ready)
+    log::warn("clients of the cluster did not get their answers in time");
+}
 
 void Host::Stop() {
   // First of all, so that calls that wait for jobs return.

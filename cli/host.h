@@ -47,6 +47,10 @@ class Host {
   void MountReady();
   // The mount has gone: ends the jobs that run, whose containers would keep the file system alive.
   void EndJobs();
+  // Before this process ends and another one serves the cluster in its place: answers the clients'
+  // calls that run and takes no more. What does not end within `limit` is left to its client, who
+  // asks the next process again. Nothing but the end of the process may follow.
+  void HandOver(std::chrono::milliseconds limit);
   // Takes no more clients and ends the service. Containers that still run are left to the next one.
   void Stop();
 

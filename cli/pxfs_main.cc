@@ -54,6 +54,7 @@ int Run(int argc, char** argv) {
   AddInfo(app, command);
   AddHot(app, command);
   AddPolicyVerbs(app, command);
+  AddMountVerbs(app, command);
   AddDump(app, command);
   AddLoad(app, command);
   try {

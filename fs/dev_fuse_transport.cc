@@ -1,5 +1,6 @@
 #include "fs/dev_fuse_transport.h"
 
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -55,7 +56,9 @@ ssize_t DevFuseTransport::Read(void* buffer, size_t size) {
     return static_cast<ssize_t>(init.size());
   }
   poll_.Wait(device_.get());
-  const ssize_t n = ::read(device_.get(), buffer, size);
+  if (own_server_) own_server_->reading = true;
+  const ssize_t n = draining_ ? (errno = EINTR, -1) : ::read(device_.get(), buffer, size);
+  if (own_server_) own_server_->reading = false;
   if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) return n;
   current_request_ = header->unique & ~abi::kUniqueResent;
   if (header->opcode == abi::kOpTmpfile) {
@@ -149,7 +152,13 @@ Status DevFuseTransport::Serve(const std::function<void()>& ready) {
 
 void DevFuseTransport::ServeLoop() {
   fuse_buf buffer{};
-  while (!fuse_session_exited(session_)) {
+  const auto own = [this] {
+    std::lock_guard lock(servers_mutex_);
+    servers_.emplace_back().thread = ::pthread_self();
+    return std::prev(servers_.end());
+  }();
+  own_server_ = &*own;
+  while (!fuse_session_exited(session_) && !draining_) {
     const int received = fuse_session_receive_buf(session_, &buffer);
     if (received == -EINTR || received == -EAGAIN) continue;
     if (received == 0 || received == -ENODEV) break;  // unmounted
@@ -159,8 +168,32 @@ void DevFuseTransport::ServeLoop() {
     }
     fuse_session_process_buf(session_, &buffer);
   }
-  fuse_session_exit(session_);
+  if (!draining_) fuse_session_exit(session_);
   std::free(buffer.mem);
+  own_server_ = nullptr;
+  std::lock_guard lock(servers_mutex_);
+  servers_.erase(own);
+  server_left_.notify_all();
+}
+
+// A thread that waits for a request is interrupted by a signal. One that comes just before it
+// begins to wait is lost, so it is sent until it has worked.
+Status DevFuseTransport::Drain(std::chrono::milliseconds limit) {
+  constexpr std::chrono::milliseconds kAgain{1};
+  struct sigaction wake {};
+  wake.sa_handler = [](int) {};  // and no SA_RESTART
+  if (::sigaction(SIGUSR1, &wake, nullptr) != 0) return FailErrno(errno, "sigaction");
+  draining_ = true;
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  std::unique_lock lock(servers_mutex_);
+  while (!servers_.empty()) {
+    if (std::chrono::steady_clock::now() >= deadline)
+      return Fail(Code::kTimeout, std::to_string(servers_.size()) + " requests are not answered");
+    for (const Server& server : servers_)
+      if (server.reading) ::pthread_kill(server.thread, SIGUSR1);
+    server_left_.wait_for(lock, kAgain);
+  }
+  return {};
 }
 
 Capabilities DevFuseTransport::capabilities() const { return {passthrough_, resend_}; }

@@ -2,8 +2,12 @@
 #pragma once
 
 #include <fuse3/fuse_lowlevel.h>
+#include <pthread.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <list>
+#include <mutex>
 
 #include "base/unique_fd.h"
 #include "fs/connection_state.h"
@@ -27,6 +31,7 @@ class DevFuseTransport final : public Transport {
 
   Status Attach(fuse_session* session) override;
   Status Serve(const std::function<void()>& ready) override;
+  Status Drain(std::chrono::milliseconds limit) override;
   Capabilities capabilities() const override;
   std::string name() const override { return "dev_fuse"; }
   Result<int32_t> OpenBacking(int fd) override;
@@ -35,6 +40,12 @@ class DevFuseTransport final : public Transport {
   Status ExpireAllNames() override;
 
  private:
+  // A thread that serves.
+  struct Server {
+    pthread_t thread;
+    std::atomic<bool> reading{false};  // it waits for a request, or is about to
+  };
+
   ssize_t Read(void* buffer, size_t size);
   ssize_t Write(iovec* iov, int count);
   ssize_t WriteInitReply(iovec* iov, int count);
@@ -52,6 +63,11 @@ class DevFuseTransport final : public Transport {
   bool succeeding_;  // an earlier daemon has answered INIT
   std::atomic<bool> passthrough_{false}, resend_{false};
   std::atomic<int> error_{0};
+  std::atomic<bool> draining_{false};
+  std::mutex servers_mutex_;
+  std::condition_variable server_left_;
+  std::list<Server> servers_;  // guarded by servers_mutex_
+  static inline thread_local Server* own_server_ = nullptr;
 };
 
 }  // namespace pxfs::fs

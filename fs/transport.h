@@ -5,6 +5,7 @@
 
 #include <sys/uio.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -45,6 +46,11 @@ class Transport {
   // Serves requests until the file system is unmounted. Blocks. kIo: the connection broke. `ready`
   // is called once INIT is answered, when the capabilities are known.
   virtual Status Serve(const std::function<void()>& ready) = 0;
+  // Takes no more requests, and returns once those that were taken are answered; Serve returns then
+  // too. What the kernel sends from now on waits for a successor. Then this process may end without
+  // anybody noticing, and nothing else may follow. Once only, while Serve runs, from another thread
+  // than those that serve. kTimeout: a request has not been answered within `limit`.
+  virtual Status Drain(std::chrono::milliseconds limit) = 0;
   // Valid once the first request after INIT has been served.
   virtual Capabilities capabilities() const = 0;
   virtual std::string name() const = 0;

@@ -166,7 +166,7 @@ Result<proto::WaitReply> JobService::Impl::Wait(const Caller& caller,
     reply.set_ended(IsEnded(job->record.state()));
     *reply.mutable_job() = job->record;
     if (reply.ended()) return reply;
-    if (stopping_) return Fail(Code::kUnavailable, "the job service is ending");
+    if (waits_ended_) return Fail(Code::kUnavailable, "the job service is ending");
     if (changed_.wait_until(lock, deadline) == std::cv_status::timeout) return reply;
   }
 }
@@ -189,7 +189,7 @@ Result<proto::LogReply> JobService::Impl::ReadLog(const Caller& caller,
       // Asked before reading, so that nothing is written after what is read.
       ended = IsEnded(job->record.state()) ||
               (request.task() < tasks.size() && IsEnded(tasks[request.task()].state()));
-      if (stopping_) return Fail(Code::kUnavailable, "the job service is ending");
+      if (waits_ended_) return Fail(Code::kUnavailable, "the job service is ending");
       bells_.insert(watch.bell());
     }
     watch.Watch(file);

@@ -35,6 +35,7 @@ void RegisterJobService(rpc::Server& server, JobService& service) {
   const auto add = [&server](Method method, rpc::Handler handler) {
     server.Register(rpc::Service::kJobs, static_cast<uint16_t>(method), std::move(handler));
   };
+  server.OnStop([&service] { service.EndWaits(); });
   add(Method::kSubmit, MakeHandler<proto::SubmitRequest, proto::SubmitReply>(
                            [&](const Caller& c, const auto& r) { return service.Submit(c, r); }));
   add(Method::kList, MakeHandler<proto::ListRequest, proto::ListReply>(

@@ -81,6 +81,7 @@ void JobService::Impl::Stop(StopMode mode) {
       });
     }
     stopping_ = true;
+    waits_ended_ = true;
   }
   work_.notify_all();
   NotifyChanged();
@@ -90,6 +91,12 @@ void JobService::Impl::Stop(StopMode mode) {
   if (auto closed = options_.metadata.CloseSession(session_); !closed) {
     log::warn("job service: closing its session: {}", closed.error().message());
   }
+}
+
+void JobService::Impl::EndWaits() {
+  Lock lock(mutex_);
+  waits_ended_ = true;
+  NotifyChanged();
 }
 
 void JobService::Impl::Wake() {
@@ -113,6 +120,7 @@ JobService::JobService(JobServiceOptions options)
 JobService::~JobService() = default;
 Status JobService::Start() { return impl_->Start(); }
 void JobService::Stop(StopMode mode) { impl_->Stop(mode); }
+void JobService::EndWaits() { impl_->EndWaits(); }
 void JobService::MountChanged() { impl_->Wake(); }
 
 Result<proto::SubmitReply> JobService::Submit(const Caller& caller,

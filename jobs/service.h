@@ -63,6 +63,8 @@ class JobService {
   // Idempotent; returns once nothing of the service runs any more. Calls that wait return with
   // kUnavailable.
   void Stop(StopMode mode);
+  // Calls that wait return with kUnavailable from now on; everything else goes on. Idempotent.
+  void EndWaits();
   // The mount has come or gone: look at the queue again.
   void MountChanged();
 

@@ -34,6 +34,7 @@ class JobService::Impl final : private NodeLauncher::Observer {
 
   Status Start();
   void Stop(StopMode mode);
+  void EndWaits();
   void Wake();
 
   Result<proto::SubmitReply> Submit(const Caller& caller, const proto::SubmitRequest& request);
@@ -108,6 +109,7 @@ class JobService::Impl final : private NodeLauncher::Observer {
   bool running_ = false;
   bool draining_ = false;  // nothing is started any more
   bool stopping_ = false;
+  bool waits_ended_ = false;
   bool write_failed_ = false;  // a record could not be written: the engine tries again
   std::map<TaskKey, proto::Routes> started_;  // reports of the launcher not yet recorded
   std::map<TaskKey, TaskEnd> ended_;

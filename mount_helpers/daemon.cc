@@ -1,5 +1,6 @@
 #include "mount_helpers/daemon.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -22,13 +23,17 @@
 #include "fs/connection_state.h"
 #include "fs/dev_fuse_transport.h"
 #include "fs/session.h"
+#include "mount_helpers/hand_over.h"
 #include "mount_helpers/mount_watcher.h"
-#include "mount_helpers/supervisor.h"
+#include "mount_helpers/program.h"
 
 namespace pxfs::mount_helpers {
 namespace {
 
-// The last words to who waits for the mount; see mount_helpers/supervisor.h.
+// How long requests that run may take until the daemon ends all the same.
+constexpr std::chrono::seconds kDrainTime{2};
+
+// The last words to who waits for the mount; see mount_helpers/program.h.
 void Tell(const std::string& lines) {
   const UniqueFd status(kStatusFd);
   // Nobody listens to a successor; that is no error.
@@ -52,6 +57,7 @@ class Daemon {
   std::string OfflineVolumes() const;
   void Ready();
   void MountGone();
+  [[noreturn]] void HandOver();
 
   const MountOptions& options_;
   std::unique_ptr<fs::ConnectionState> state_;
@@ -67,6 +73,7 @@ class Daemon {
   std::unique_ptr<fs::Session> session_;
   std::atomic<bool> present_{false};  // the mount is at its mount point
   std::unique_ptr<MountWatcher> watcher_;
+  std::unique_ptr<HandOverWatcher> orders_;
 };
 
 // Passthrough needs no descriptor per open file, the daemon's own route does.
@@ -223,6 +230,7 @@ void Daemon::Ready() {
   record.mountpoint = options_.mountpoint;
   record.supervisor_pid = ::getppid();
   record.daemon_pid = ::getpid();
+  record.version = PXFS_VERSION;
   record.transport = transport_->name();
   record.passthrough = capabilities.passthrough;
   record.serves_cluster = host_ != nullptr;
@@ -238,6 +246,11 @@ void Daemon::Ready() {
     return;
   }
   watcher_ = std::move(*watcher);
+  auto orders = HandOverWatcher::Start(UniqueFd(kOrderFd), [this] { HandOver(); });
+  if (orders)
+    orders_ = std::move(*orders);
+  else
+    log::error("this mount cannot be upgraded: {}", orders.error().message());
   present_ = true;
   if (host_) host_->MountReady();
 }
@@ -248,8 +261,21 @@ void Daemon::MountGone() {
   if (host_) host_->EndJobs();
 }
 
+// Everything that lasts is in the store and in the connection's state, and nobody asks any more: so
+// the end of the process is all that is left to do, and the successor need not wait for more.
+void Daemon::HandOver() {
+  if (auto drained = transport_->Drain(kDrainTime); !drained)
+    log::warn("handing over: {}; they are sent again", drained.error().message());
+  if (host_) host_->HandOver(kDrainTime);
+  log::info("handing over to the next daemon");
+  spdlog::default_logger()->flush();
+  ::_exit(kHandedOver);
+}
+
 Status Daemon::Serve() {
   auto served = session_->Run([this] { Ready(); });
+  // HandOver has made it return, and ends the process.
+  if (orders_ && orders_->began()) orders_.reset();
   if (served) log::info("{}: unmounted", options_.mountpoint);
   return served;
 }
@@ -257,6 +283,7 @@ Status Daemon::Serve() {
 // Leaves in order: first what uses the mount, then the session, then what others use.
 void Daemon::Finish() {
   const pid_t supervisor = ::getppid();
+  orders_.reset();
   watcher_.reset();
   session_.reset();
   file_system_.reset();
@@ -279,6 +306,8 @@ void Daemon::Finish() {
 
 int RunDaemon(const MountOptions& options) {
   ::prctl(PR_SET_NAME, "pxfs-mount");
+  // They are for this process, and for no program that it starts.
+  for (int fd : {kDeviceFd, kStateFd, kStatusFd, kOrderFd}) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   Daemon daemon(options);
   if (auto prepared = daemon.Prepare(); !prepared) {
     log::error("{}", prepared.error().message());

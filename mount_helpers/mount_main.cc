@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <map>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "base/unique_fd.h"
 #include "mount_helpers/daemon.h"
 #include "mount_helpers/options.h"
+#include "mount_helpers/program.h"
 #include "mount_helpers/supervisor.h"
 
 namespace pxfs::mount_helpers {
@@ -127,6 +130,38 @@ int MountAndWait(const MountOptions& options, const std::vector<std::string>& ar
   return 0;
 }
 
+// What a supervisor starts or becomes: --daemon | --check | --supervise STATE..., then
+// CLUSTER MOUNTPOINT ARGUMENT... (mount_helpers/program.h).
+struct Role {
+  std::string name;
+  std::vector<std::string> words;
+  std::string cluster_directory, mountpoint;
+};
+
+// Takes its words away from the arguments of mount.pxfs.
+std::optional<Role> TakeRole(std::vector<std::string>& arguments) {
+  static const std::map<std::string, size_t> kWords = {
+      {"--daemon", 0}, {"--check", 0}, {"--supervise", kSupervisorWords}};
+  const auto found = arguments.empty() ? kWords.end() : kWords.find(arguments[0]);
+  if (found == kWords.end() || arguments.size() < found->second + 3) return std::nullopt;
+  const auto places = arguments.begin() + 1 + static_cast<ptrdiff_t>(found->second);
+  Role role{arguments[0], {arguments.begin() + 1, places}, places[0], places[1]};
+  arguments.erase(arguments.begin(), places + 2);
+  return role;
+}
+
+int Play(const Role& role, const std::vector<std::string>& arguments) {
+  auto options = ParseArguments(arguments);
+  if (!options) return Complain(options.error().message(), kUsageError);
+  options->cluster_directory = role.cluster_directory;
+  options->mountpoint = role.mountpoint;
+  if (role.name == "--daemon") return RunDaemon(*options);
+  if (role.name == "--check") return CheckMount(*options);
+  const auto state = ParseSupervisorState(role.words);
+  if (!state) return Complain(state.error().message(), kUsageError);
+  return GoOnSupervising(*options, arguments, *state);
+}
+
 int Main(std::vector<std::string> arguments) {
   for (const auto& argument : arguments) {
     if (argument == "--help" || argument == "-h") {
@@ -138,21 +173,9 @@ int Main(std::vector<std::string> arguments) {
       return 0;
     }
   }
-  // What the supervisor starts: --daemon CLUSTER MOUNTPOINT ARGUMENT...
-  const bool daemon = arguments.size() > 3 && arguments[0] == "--daemon";
-  std::string cluster_directory, mountpoint;
-  if (daemon) {
-    cluster_directory = arguments[1];
-    mountpoint = arguments[2];
-    arguments.erase(arguments.begin(), arguments.begin() + 3);
-  }
+  if (const auto role = TakeRole(arguments)) return Play(*role, arguments);
   auto options = ParseArguments(arguments);
   if (!options) return Complain(options.error().message(), kUsageError);
-  if (daemon) {
-    options->cluster_directory = cluster_directory;
-    options->mountpoint = mountpoint;
-    return RunDaemon(*options);
-  }
   if (::geteuid() != 0) return Complain("only root can mount; use sudo, or an fstab entry");
   if (auto resolved = ResolvePaths(*options); !resolved)
     return Complain(resolved.error().message());

@@ -54,8 +54,8 @@ class Server {
   // Takes no new connections from now on, and removes the socket file; connections that exist go
   // on.
   virtual void StopListening() = 0;
-  // Ends every connection once its running handler has returned, and waits for that. Not from a
-  // handler.
+  // Ends every connection once its running handler has returned, and waits for that. A handler's
+  // kUnavailable is not sent then: to the client the connection was lost. Not from a handler.
   virtual void Stop() = 0;
   virtual size_t connections() const = 0;
 };

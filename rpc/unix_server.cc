@@ -82,7 +82,7 @@ class UnixServer : public Server {
   UnixListener listener_;
   std::thread acceptor_;
   bool stopped_ = false;  // guarded by lifecycle_
-  std::atomic<bool> listening_ = false;
+  std::atomic<bool> listening_ = false, stopping_ = false;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
@@ -113,6 +113,7 @@ void UnixServer::Stop() {
   std::lock_guard lifecycle(lifecycle_);
   if (stopped_) return;
   stopped_ = true;
+  stopping_ = true;
   for (const auto& callback : on_stop_) callback();
   {
     std::unique_lock lock(mutex_);
@@ -234,6 +235,8 @@ Status UnixServer::Answer(Connection& connection) {
   if (!reply) error = reply.error();
   if (!sent && sent.error() == Code::kTooBig) error = sent.error();
   if (!error) return sent;
+  // What is not to be had because this server ends, the next one may have: the client asks again.
+  if (stopping_ && error->code() == Code::kUnavailable) return Fail(Code::kInterrupted);
   header.status = StatusOf(error->code());
   const std::string message = error->message();
   // The client knows what a code means; only words of its own travel.

@@ -16,6 +16,7 @@ void AddDump(CLI::App& app, Command& command);
 void AddLoad(CLI::App& app, Command& command);
 void AddHot(CLI::App& app, Command& command);
 void AddInfo(CLI::App& app, Command& command);
+void AddMountVerbs(CLI::App& app, Command& command);
 void AddPolicyVerbs(CLI::App& app, Command& command);
 
 }  // namespace pxfs::cli

@@ -17,7 +17,7 @@
 namespace pxfs::rpc {
 namespace {
 
-constexpr uint16_t kEcho = 1, kWho = 2, kThrow = 3, kWaitForStop = 4;
+constexpr uint16_t kEcho = 1, kWho = 2, kThrow = 3, kWaitForStop = 4, kGiveUpAtStop = 5;
 
 class UnixServerTest : public testing::Test {
  protected:
@@ -46,6 +46,14 @@ class UnixServerTest : public testing::Test {
                         changed_.notify_all();
                         changed_.wait(lock, [this] { return stopping_; });
                         return "stopped";
+                      });
+    server_->Register(Service::kControl, kGiveUpAtStop,
+                      [this](const Peer&, std::string_view) -> Result<std::string> {
+                        std::unique_lock lock(mutex_);
+                        ++waiting_;
+                        changed_.notify_all();
+                        changed_.wait(lock, [this] { return stopping_; });
+                        return Fail(Code::kUnavailable, "the service is ending");
                       });
     server_->OnStop([this] {
       std::lock_guard lock(mutex_);
@@ -210,6 +218,15 @@ TEST_F(UnixServerTest, StopLetsRunningHandlersAnswer) {
   EXPECT_TRUE(IsClosed(*busy));
   EXPECT_TRUE(IsClosed(*idle));
   server_->Stop();  // again is nothing
+}
+
+// The client would take it for the last word, and there may be a next server.
+TEST_F(UnixServerTest, StopHidesThatItIsTheReason) {
+  auto waiting = Greeted();
+  ASSERT_TRUE(waiting->Send(Request(kGiveUpAtStop), {}, {}));
+  WaitUntil([&] { return waiting_ == 1; });
+  server_->Stop();
+  EXPECT_TRUE(IsClosed(*waiting));
 }
 
 // Runs `body` in a child process with another user's credentials; its result is the exit status.

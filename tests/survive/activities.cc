@@ -314,6 +314,13 @@ std::unique_ptr<Activity> MakeOrphanHolder(const std::string& directory) {
 std::unique_ptr<Activity> MakeWatcher(const std::string& directory) {
   return std::make_unique<Watcher>(directory);
 }
+std::unique_ptr<Activity> MakeFio(const std::string& directory, const std::string& engine) {
+  return MakeProgram("fio " + engine,
+                     {"fio", "--name=verify", "--directory=" + directory, "--rw=randwrite",
+                      "--size=4m", "--bsrange=4k-64k", "--verify=crc32c", "--verify_fatal=1",
+                      "--verify_backlog=32", "--fallocate=none", "--ioengine=" + engine,
+                      "--output-format=terse", "--thinktime=200", "--verify_state_save=0"});
+}
 std::unique_ptr<Activity> MakeProgram(const std::string& name, std::vector<std::string> argv) {
   return std::make_unique<ProgramRunner>(name, std::move(argv));
 }

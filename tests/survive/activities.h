@@ -23,6 +23,8 @@ std::unique_ptr<Activity> MakeDirectoryHolder(const std::string& directory);
 std::unique_ptr<Activity> MakeOrphanHolder(const std::string& directory);
 // Watches a directory with inotify, makes and removes names there, and hears of each.
 std::unique_ptr<Activity> MakeWatcher(const std::string& directory);
+// fio: random writes to files, and what they are is verified; `engine` is psync or mmap.
+std::unique_ptr<Activity> MakeFio(const std::string& directory, const std::string& engine);
 // Runs a program again and again; it must end with 0.
 std::unique_ptr<Activity> MakeProgram(const std::string& name, std::vector<std::string> argv);
 

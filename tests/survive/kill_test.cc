@@ -126,12 +126,7 @@ std::vector<std::unique_ptr<Activity>> Survive::Work() {
   for (const char* engine : {"psync", "mmap"}) {
     const std::string directory = Path(std::string("fio-") + engine);
     EXPECT_STATUS(MakeDirectories(directory));
-    work.push_back(
-        MakeProgram(std::string("fio ") + engine,
-                    {"fio", "--name=verify", "--directory=" + directory, "--rw=randwrite",
-                     "--size=4m", "--bsrange=4k-64k", "--verify=crc32c", "--verify_fatal=1",
-                     "--verify_backlog=32", "--fallocate=none", std::string("--ioengine=") + engine,
-                     "--output-format=terse", "--thinktime=200", "--verify_state_save=0"}));
+    work.push_back(MakeFio(directory, engine));
   }
   const std::string git = source + "/tests/survive/git.sh";
   work.push_back(MakeProgram(
