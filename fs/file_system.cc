@@ -170,12 +170,28 @@ void FileSystem::ClearSuid(const meta::CallContext& ctx, InodeId inode) {
   }
 }
 
+namespace {
+
+// On a full disk every request may fail: one line a second says so.
+bool WorthALine() {
+  static std::atomic<int64_t> last{-1};
+  const int64_t now = std::chrono::duration_cast<std::chrono::seconds>(
+                          std::chrono::steady_clock::now().time_since_epoch())
+                          .count();
+  return last.exchange(now) != now;
+}
+
+}  // namespace
+
 void ReplyError(fuse_req_t request, const Error& error, const char* operation, InodeId inode) {
   switch (error.code()) {
+    case Code::kNoSpace:
+    case Code::kReadOnly:
+      if (WorthALine()) log::warn("{} of inode {}: {}", operation, inode.value, error.message());
+      break;
     case Code::kIo:
     case Code::kCorruption:
     case Code::kUnavailable:
-    case Code::kNoSpace:
     case Code::kConflict:
       log::error("{} of inode {}: {}", operation, inode.value, error.message());
       break;

@@ -117,7 +117,7 @@ class FileSystem {
 };
 
 // Replies with the error's errno. What a healthy file system does not answer (I/O, corruption,
-// unavailable) is logged.
+// unavailable) is logged; that there is no space, or no leave to write, as a warning once a second.
 void ReplyError(fuse_req_t request, const Error& error, const char* operation, InodeId inode);
 
 }  // namespace pxfs::fs

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/bytes.h"
+#include "base/logging.h"
 #include "meta/keys.h"
 
 namespace pxfs::meta {
@@ -99,8 +101,21 @@ Status VolumeTable::Report(const VolumeReport& report) {
     return Fail(Code::kNotFound, "no volume " + std::to_string(report.volume.value));
   it->second.report = report;
   it->second.reported = true;
+  NoteRoom(it->second);
   Rebuild();
   return {};
+}
+
+void VolumeTable::NoteRoom(Volume& volume) {
+  const bool full = volume.report.usable && volume.report.free_bytes <= volume.record.reserve_bytes;
+  if (full == volume.full || !volume.report.usable) return;
+  volume.full = full;
+  const std::string room = FormatBytes(volume.report.free_bytes) + " free, of which " +
+                           FormatBytes(volume.record.reserve_bytes) + " are reserved";
+  if (full)
+    log::warn("volume {} takes no new files: {}", volume.record.name, room);
+  else
+    log::info("volume {} takes new files again: {}", volume.record.name, room);
 }
 
 VolumeTable::Snapshot VolumeTable::Current() const {

@@ -32,8 +32,10 @@ class VolumeTable {
     VolumeInfo record;
     VolumeReport report;
     bool reported = false;
+    bool full = false;  // below its reserve, and the log says so
   };
-  void Rebuild();  // current_, after a change of volumes_
+  static void NoteRoom(Volume& volume);  // logs when it becomes full, and when it has room again
+  void Rebuild();                        // current_, after a change of volumes_
   Status Write(const VolumeInfo& volume);
 
   Store& store_;

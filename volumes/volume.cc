@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "volumes/identity.h"
+#include "volumes/read_only.h"
 
 namespace pxfs::volumes {
 namespace {
@@ -216,14 +217,20 @@ meta::VolumeReport Volume::Inspect() const {
   if (::fstatvfs(root_fd_.get(), &space) != 0) return offline(ErrnoError(errno, root_).message());
   report.total_bytes = space.f_blocks * space.f_frsize;
   report.free_bytes = space.f_bavail * space.f_frsize;
-  if (space.f_flag & ST_RDONLY) {
+  if (IsReadOnly(root_fd_.get())) {
     report.read_only = true;
-    report.problem = root_ + ": mounted read-only";
+    report.problem = root_ + ": read-only; see the kernel's log, or mount it for writing";
   } else if (space.f_files != 0 && space.f_favail == 0) {
     report.free_bytes = 0;
     report.problem = root_ + ": no inodes left";
   }
   return report;
+}
+
+uint64_t Volume::FreeBytes() const {
+  struct statvfs space;
+  if (::fstatvfs(root_fd_.get(), &space) != 0) return 0;
+  return space.f_bavail * space.f_frsize;
 }
 
 Status Volume::Sync() const {

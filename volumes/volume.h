@@ -89,6 +89,8 @@ class Volume {
 
   // Looks at the disk now: space, identity, whether it can be written.
   meta::VolumeReport Inspect() const;
+  // What is free now, for others than root; 0 where the disk does not say.
+  uint64_t FreeBytes() const;
   // Flushes the volume's file system (syncfs).
   Status Sync() const;
 
@@ -125,6 +127,8 @@ class VolumeSet {
   // The same, with an error that names the volume and why it is offline: kUnavailable.
   Result<std::shared_ptr<Volume>> Require(VolumeId id) const;
   std::vector<std::shared_ptr<Volume>> All() const;
+  // Looks at the disk now: less is free than the volume keeps in reserve.
+  bool BelowReserve(const Volume& volume) const;
   // What metadata said of it at the last Refresh, offline or not.
   std::optional<meta::VolumeInfo> Info(VolumeId id) const;
   // The absolute path of a replica's object, and null-safe: empty where the volume is unknown.

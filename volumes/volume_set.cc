@@ -95,6 +95,11 @@ std::vector<std::shared_ptr<Volume>> VolumeSet::All() const {
   return all;
 }
 
+bool VolumeSet::BelowReserve(const Volume& volume) const {
+  const auto info = Info(volume.id());
+  return info && volume.FreeBytes() <= info->reserve_bytes;
+}
+
 std::optional<meta::VolumeInfo> VolumeSet::Info(VolumeId id) const {
   std::lock_guard lock(mutex_);
   const auto it = known_.find(id);

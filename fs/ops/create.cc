@@ -54,6 +54,69 @@ fuse_entry_out EntryOut(const fuse_entry_param& entry) {
   return out;
 }
 
+// "/" is the kernel's name in a request for a file without a name (O_TMPFILE), see
+// DevFuseTransport::Read.
+bool IsNameless(const char* name) { return std::strcmp(name, "/") == 0; }
+
+struct Created {
+  meta::Location location;
+  OpenTable::Opened opened;
+};
+
+// The file exists, empty, and is not open: takes it back.
+void TakeBack(FileSystem& fs, const meta::CallContext& ctx, InodeId directory, const char* name,
+              InodeId inode) {
+  if (!IsNameless(name)) {
+    auto removed = fs.metadata().Unlink(ctx, directory, name);
+    if (removed && removed->orphaned) fs.AddOrphan(inode);
+  }
+  fs.Forgotten(inode);
+}
+
+// no_object: that the volume did not take its object is what failed.
+Result<Created> CreateOnce(FileSystem& fs, const meta::CallContext& ctx, InodeId directory,
+                           const char* name, const meta::NewNode& node, OpenTable::Mode mode,
+                           bool* no_object) {
+  const bool nameless = IsNameless(name);
+  PXFS_ASSIGN(const meta::Location created,
+              fs.metadata().Create(ctx, directory,
+                                   nameless ? std::string_view() : std::string_view(name), node));
+  const InodeId inode = created.attr.inode;
+  if (nameless) fs.AddOrphan(inode);
+  auto opened = fs.open_files().Open(ctx, inode, mode, false, &created);
+  if (opened) return Created{created, *opened};
+  TakeBack(fs, ctx, directory, name, inode);
+  *no_object = true;
+  return Fail(opened.error());
+}
+
+// Gives up a file that was just created.
+Status Undo(FileSystem& fs, const meta::CallContext& ctx, InodeId directory, const char* name,
+            InodeId inode, OpenTable::Mode mode) {
+  PXFS_TRY(fs.open_files().Release({.session = fs.session()}, inode, mode));
+  TakeBack(fs, ctx, directory, name, inode);
+  return {};
+}
+
+// Placement knows of a volume what its node said a moment ago. One that became full, read-only or
+// unreachable since then is found out here, and the file goes elsewhere.
+Result<Created> CreateWhereThereIsRoom(FileSystem& fs, const meta::CallContext& ctx,
+                                       InodeId directory, const char* name,
+                                       const meta::NewNode& node, OpenTable::Mode mode) {
+  constexpr int kAttempts = 4;
+  for (int attempt = 1;; ++attempt) {
+    bool no_object = false;
+    auto created = CreateOnce(fs, ctx, directory, name, node, mode, &no_object);
+    if (attempt == kAttempts || (!created && !no_object)) return created;
+    if (created) {
+      const auto volume = fs.volumes().Find(created->location.replicas.front().volume);
+      if (!volume || !fs.volumes().BelowReserve(*volume)) return created;
+      PXFS_TRY(Undo(fs, ctx, directory, name, created->location.attr.inode, mode));
+    }
+    PXFS_TRY(fs.volumes().Refresh());
+  }
+}
+
 }  // namespace
 
 void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
@@ -61,39 +124,25 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
   FileSystem& fs = FileSystem::Of(request);
   const InodeId directory = fs.InodeOf(parent);
   const auto ctx = fs.ContextOf(request);
-  // "/" is the kernel's name in a request for a file without a name (O_TMPFILE), see
-  // DevFuseTransport::Read.
-  const bool nameless = std::strcmp(name, "/") == 0;
-  meta::NewNode node;
-  node.mode = (mode & 07777) | S_IFREG;
-  node.umask = fuse_req_ctx(request)->umask;
-  auto created = fs.metadata().Create(ctx, directory,
-                                      nameless ? std::string_view() : std::string_view(name), node);
-  if (!created) return ReplyError(request, created.error(), "create", directory);
-  const InodeId inode = created->attr.inode;
-  if (nameless) fs.AddOrphan(inode);
+  meta::NewNode inode_spec;
+  inode_spec.mode = (mode & 07777) | S_IFREG;
+  inode_spec.umask = fuse_req_ctx(request)->umask;
   // The kernel creates with O_EXCL semantics: whoever opens a name that came into being meanwhile
   // asks again.
   const auto open_mode =
       (file->flags & O_ACCMODE) == O_RDONLY ? OpenTable::Mode::kRead : OpenTable::Mode::kWrite;
-  auto opened = fs.open_files().Open(ctx, inode, open_mode, false, &*created);
-  if (!opened) {
-    // The file exists, empty, and is not open: take it back.
-    if (!nameless) {
-      auto removed = fs.metadata().Unlink(ctx, directory, name);
-      if (removed && removed->orphaned) fs.AddOrphan(inode);
-    }
-    fs.Forgotten(inode);
-    return ReplyError(request, opened.error(), "create", directory);
-  }
-  fs.CountOpen(inode, *opened);
-  fuse_entry_param entry = fs.EntryOf(created->attr);
+  auto made = CreateWhereThereIsRoom(fs, ctx, directory, name, inode_spec, open_mode);
+  if (!made) return ReplyError(request, made.error(), "create", directory);
+  const auto& [created, opened] = *made;
+  const InodeId inode = created.attr.inode;
+  fs.CountOpen(inode, opened);
+  fuse_entry_param entry = fs.EntryOf(created.attr);
   entry.attr_timeout = std::min(kNewFileAttrTimeoutSeconds, fs.options().attr_timeout_seconds);
-  CreateOut reply{EntryOut(entry), OpenReplyOf(*opened)};
+  CreateOut reply{EntryOut(entry), OpenReplyOf(opened)};
   if (fuse_reply_buf(request, reinterpret_cast<const char*>(&reply), sizeof reply) == -ENOENT) {
     if (auto released = fs.open_files().Release(ctx, inode, open_mode); !released)
       log::error("release of inode {}: {}", inode.value, released.error().message());
-    if (nameless) fs.Forgotten(inode);
+    if (IsNameless(name)) fs.Forgotten(inode);
   }
 }
 

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/unique_fd.h"
+#include "tests/support/mount_table.h"
 #include "tests/support/process.h"
 
 namespace pxfs::test {
@@ -35,6 +36,15 @@ Status LoopImage::CutPower() {
   if (::ioctl(fd.get(), _IOR('X', 125, uint32_t), &no_log_flush) != 0)
     return FailErrno(errno, "shut down " + mountpoint_);
   return {};
+}
+
+Status LoopImage::BecomeReadOnly() {
+  PXFS_TRY(RunOk({"mount", "-o", "remount,errors=remount-ro", mountpoint_}));
+  const std::string device = MountAt(mountpoint_).source;
+  const std::string trigger =
+      "/sys/fs/ext4/" + device.substr(device.rfind('/') + 1) + "/trigger_fs_error";
+  PXFS_ASSIGN(const UniqueFd fd, OpenAt(AT_FDCWD, trigger, O_WRONLY));
+  return WriteAll(fd.get(), "1");
 }
 
 Status LoopImage::Remount() {

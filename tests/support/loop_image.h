@@ -27,6 +27,10 @@ class LoopImage {
   Status CutPower();
   Status Remount();
 
+  // As after damage that the file system has found, with errors=remount-ro: what is written fails
+  // with EROFS until Remount.
+  Status BecomeReadOnly();
+
   const std::string& path() const { return mountpoint_; }
 
  private:

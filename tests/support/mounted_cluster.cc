@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -227,19 +228,30 @@ Status MountedCluster::Kill() {
 }
 
 std::vector<std::string> MountedCluster::LoggedErrors() const {
+  const auto expected = [this](const std::string& line) {
+    return std::any_of(
+        options_.expected_errors.begin(), options_.expected_errors.end(),
+        [&](const std::string& part) { return line.find(part) != std::string::npos; });
+  };
+  std::vector<std::string> errors = LoggedLines("");
+  std::erase_if(errors, [&](const std::string& line) { return !IsError(line) || expected(line); });
+  return errors;
+}
+
+std::vector<std::string> MountedCluster::LoggedLines(const std::string& part) const {
   std::vector<std::string> files = {cluster_->scratch() / "pxfsd.log"};
   const std::string logs = cluster_->directory() + "/log";
   if (filesystem::exists(logs)) {
     for (const auto& entry : filesystem::directory_iterator(logs)) files.push_back(entry.path());
   }
-  std::vector<std::string> errors;
+  std::vector<std::string> lines;
   for (const std::string& file : files) {
     std::ifstream in(file);
     for (std::string line; std::getline(in, line);) {
-      if (IsError(line)) errors.push_back(line);
+      if (line.find(part) != std::string::npos) lines.push_back(line);
     }
   }
-  return errors;
+  return lines;
 }
 
 }  // namespace pxfs::test

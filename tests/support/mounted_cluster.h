@@ -62,6 +62,8 @@ struct MountedOptions {
   Shape shape = Shape::kEmbedded;
   std::string options;  // of mount.pxfs, after -o
   ClusterOptions cluster;
+  // Parts of lines that daemons are expected to log as errors.
+  std::vector<std::string> expected_errors = {};
 };
 
 class MountedCluster {
@@ -86,8 +88,10 @@ class MountedCluster {
   Status KillAndRestartDaemon();
   // kill -9 of everything that serves the mount.
   Status Kill();
-  // Log lines of level error or worse, of all daemons so far.
+  // Log lines of level error or worse, of all daemons so far, apart from the expected ones.
   std::vector<std::string> LoggedErrors() const;
+  // All lines that hold `part`, of all daemons so far.
+  std::vector<std::string> LoggedLines(const std::string& part) const;
 
  private:
   MountedCluster() = default;

@@ -18,7 +18,15 @@ Result<std::unique_ptr<TemporaryCluster>> TemporaryCluster::Create(const Cluster
   PXFS_TRY(MakeDirectories(cluster->native_));
   Argv format = {Program("pxfs"), "format", cluster->directory_};
   for (int i = 1; i <= options.volumes; ++i) {
-    cluster->volumes_.push_back(base + "/volume" + std::to_string(i));
+    const std::string name = "/volume" + std::to_string(i);
+    cluster->volumes_.push_back(base + name);
+    if (options.volume_image_bytes != 0) {
+      const std::string disk = cluster->scratch_.path() + name;
+      PXFS_ASSIGN(auto image,
+                  LoopImage::Create(disk + ".img", disk + ".disk", options.volume_image_bytes));
+      cluster->volume_images_.push_back(std::move(image));
+      cluster->volumes_.back() = disk + ".disk/volume";
+    }
     format.push_back("--volume");
     format.push_back(cluster->volumes_.back() + ",name=v" + std::to_string(i));
   }

@@ -17,6 +17,8 @@ struct ClusterOptions {
   // them to compare with. False: they lie in the temporary directory.
   bool ext4_image = false;
   uint64_t image_bytes = 4ull << 30;  // sparse
+  // Not 0: each volume lies on a journalled ext4 image of its own, of this size.
+  uint64_t volume_image_bytes = 0;
 };
 
 class TemporaryCluster {
@@ -31,6 +33,8 @@ class TemporaryCluster {
   const std::string& native() const { return native_; }
   // The image that they lie on; null without ext4_image.
   LoopImage* image() { return image_.get(); }
+  // The image of one volume, by its place in volumes(); only with volume_image_bytes.
+  LoopImage& volume_image(size_t index) { return *volume_images_[index]; }
   // For files of the test that must not lie in the cluster.
   const TemporaryDirectory& scratch() const { return scratch_; }
 
@@ -39,6 +43,7 @@ class TemporaryCluster {
 
   TemporaryDirectory scratch_;
   std::unique_ptr<LoopImage> image_;  // after scratch_: unmounted before that is removed
+  std::vector<std::unique_ptr<LoopImage>> volume_images_;
   std::string directory_, native_;
   std::vector<std::string> volumes_;
 };

@@ -1,0 +1,255 @@
+// Volumes that are full, read-only or gone: what was acknowledged stays, what fails says why, and
+// only the files that lie there suffer.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/unique_fd.h"
+#include "tests/crash/store_inspection.h"
+#include "tests/support/long_run.h"
+#include "tests/support/mounted_cluster.h"
+
+namespace pxfs::test {
+namespace {
+
+constexpr uint64_t kVolumeBytes = 24 << 20;
+constexpr size_t kChunk = 64 << 10;
+
+// Bytes that show where they came from.
+std::string Pattern(size_t size, unsigned seed) {
+  std::string data(size, '\0');
+  for (size_t i = 0; i < size; ++i)
+    data[i] = static_cast<char>((i * 31 + i / 251 + seed * 7 + 1) & 0xff);
+  return data;
+}
+
+// Looks until it holds; false after a while.
+template <typename Condition>
+bool Eventually(Condition holds) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > limit) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
+struct Written {
+  size_t bytes = 0;  // acknowledged
+  int error = 0;     // what ended it
+};
+
+struct Variant {
+  Shape shape;
+  const char* options;
+};
+
+class Volumes : public testing::TestWithParam<Variant> {
+ protected:
+  void Start(int volumes, std::vector<std::string> expected_errors = {}) {
+    MountedOptions options;
+    options.shape = GetParam().shape;
+    options.options = GetParam().options;
+    options.cluster.volumes = volumes;
+    options.cluster.volume_image_bytes = kVolumeBytes;
+    options.expected_errors = std::move(expected_errors);
+    auto mounted = MountedCluster::Start(options);
+    ASSERT_TRUE(mounted) << mounted.error().message();
+    mounted_ = std::move(*mounted);
+  }
+  void TearDown() override {
+    if (!mounted_) return;
+    EXPECT_STATUS(mounted_->Stop());
+    const auto problems = InspectCluster(mounted_->cluster().directory());
+    ASSERT_TRUE(problems) << problems.error().message();
+    for (const std::string& problem : *problems) ADD_FAILURE() << problem;
+  }
+
+  std::string Path(const std::string& name) const { return mounted_->path() + "/" + name; }
+
+  // Writes `size` bytes in chunks behind what is there, and syncs.
+  Written Append(const std::string& name, size_t size, unsigned seed) {
+    Written written;
+    const UniqueFd fd(::open(Path(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    if (!fd) return {0, errno};
+    const std::string data = Pattern(size, seed);
+    while (written.bytes < size) {
+      const ssize_t n =
+          ::write(fd.get(), data.data() + written.bytes, std::min(kChunk, size - written.bytes));
+      if (n < 0) {
+        written.error = errno;
+        break;
+      }
+      written.bytes += static_cast<size_t>(n);
+    }
+    if (::fsync(fd.get()) != 0 && written.error == 0) written.error = errno;
+    return written;
+  }
+  Status Make(const std::string& name, size_t size, unsigned seed) {
+    const Written written = Append(name, size, seed);
+    if (written.error != 0) return FailErrno(written.error, name);
+    return {};
+  }
+  // The names of the volumes that hold a replica.
+  std::string VolumeOf(const std::string& name) {
+    const auto outcome = RunProgram({Program("pxfs"), "where", "--json", Path(name)});
+    if (!outcome || outcome->status != 0) return "?" + (outcome ? outcome->output : "");
+    std::string volumes;
+    const auto json = nlohmann::json::parse(outcome->output, nullptr, false);
+    if (json.is_discarded()) return "? " + outcome->output;
+    const auto& location = json.is_array() ? json[0] : json;
+    for (const auto& replica : location["replicas"])
+      volumes += (volumes.empty() ? "" : ",") + replica["volume"].get<std::string>();
+    return volumes;
+  }
+
+  std::unique_ptr<MountedCluster> mounted_;
+};
+
+// Files of 1 MiB until nobody takes any more, and then the rest of one volume.
+TEST_P(Volumes, AFullClusterSaysSoAndLosesNothing) {
+  Start(2);
+  std::map<std::string, size_t> kept;
+  Written last;
+  // One that found no room may be followed by one on the other volume.
+  for (unsigned i = 0; (last.error == 0 || last.bytes > 0) && i < 200; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    last = Append(name, 1 << 20, i);
+    if (last.bytes > 0) kept[name] = last.bytes;
+    if (last.error != 0) {
+      EXPECT_EQ(last.error, ENOSPC);
+    }
+  }
+  EXPECT_EQ(last.error, ENOSPC);
+  EXPECT_GT(kept.size(), 30u);
+  // Both volumes are below their reserve, which files that exist may still use up.
+  ASSERT_TRUE(Eventually([&] {
+    const UniqueFd fd(::open(Path("more").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    if (fd) ::unlink(Path("more").c_str());
+    return !fd && errno == ENOSPC;
+  }));
+  EXPECT_EQ(Append("f0", 40 << 20, 99).error, ENOSPC);
+  kept.erase("f0");
+  EXPECT_EQ(::mkdir(Path("directory").c_str(), 0755), 0) << "metadata lies elsewhere";
+  EXPECT_FALSE(mounted_->LoggedLines("no volume takes a new file: v1: ").empty());
+  EXPECT_FALSE(mounted_->LoggedLines("; v2: ").empty());
+
+  ASSERT_STATUS(mounted_->Stop());
+  ASSERT_STATUS(mounted_->Restart());
+  for (const auto& [name, size] : kept) {
+    const auto content = ReadFile(Path(name));
+    ASSERT_TRUE(content) << content.error().message();
+    EXPECT_TRUE(*content ==
+                Pattern(1 << 20, static_cast<unsigned>(std::stoul(name.substr(1)))).substr(0, size))
+        << name;
+  }
+  // Room that is made is used again.
+  for (const auto& [name, size] : kept) ASSERT_EQ(::unlink(Path(name).c_str()), 0);
+  ASSERT_EQ(::truncate(Path("f0").c_str(), 0), 0);
+  EXPECT_TRUE(Eventually([&] { return Make("again", 2 << 20, 5).has_value(); }));
+}
+
+TEST_P(Volumes, PlacementAvoidsAFullVolumeAndSaysSo) {
+  Start(2);
+  ASSERT_STATUS(Make("big", 1, 1));
+  const std::string full = VolumeOf("big");
+  ASSERT_TRUE(full == "v1" || full == "v2") << full;
+  EXPECT_EQ(Append("big", 40 << 20, 1).error, ENOSPC);
+  ASSERT_TRUE(Eventually(
+      [&] { return !mounted_->LoggedLines("volume " + full + " takes no new files").empty(); }));
+  for (unsigned i = 0; i < 20; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    ASSERT_STATUS(Make(name, 1000, i));
+    EXPECT_EQ(VolumeOf(name), full == "v1" ? "v2" : "v1");
+  }
+  ASSERT_EQ(::unlink(Path("big").c_str()), 0);
+  ASSERT_TRUE(Eventually(
+      [&] { return !mounted_->LoggedLines("volume " + full + " takes new files again").empty(); }));
+}
+
+TEST_P(Volumes, AReadOnlyVolumeDegradesOnlyItsFiles) {
+  // What reaches a volume in the moments before it is known to be read-only.
+  Start(2, {"Read-only file system"});
+  std::string here[2];  // one file on each volume
+  for (unsigned i = 0; here[0].empty() || here[1].empty(); ++i) {
+    ASSERT_LT(i, 50u);
+    const std::string name = "f" + std::to_string(i);
+    ASSERT_STATUS(Make(name, 5000, i));
+    here[VolumeOf(name) == "v1" ? 0 : 1] = name;
+  }
+  ASSERT_STATUS(mounted_->cluster().volume_image(0).BecomeReadOnly());
+  // At once, for embedded mounts; a separate daemon tells placement a second later.
+  if (GetParam().shape == Shape::kDaemon) {
+    ASSERT_TRUE(Eventually([&] { return !mounted_->LoggedLines("volume v1 is ").empty(); }));
+  }
+  for (unsigned i = 100; i < 120; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    ASSERT_STATUS(Make(name, 5000, i));
+    EXPECT_EQ(VolumeOf(name), "v2");
+  }
+  const auto content = ReadFile(Path(here[0]));
+  ASSERT_TRUE(content) << content.error().message();
+  EXPECT_EQ(content->size(), 5000u);
+  EXPECT_EQ(Append(here[0], 10, 1).error, EROFS);
+  EXPECT_EQ(::truncate(Path(here[0]).c_str(), 0), -1);
+  EXPECT_EQ(errno, EROFS);
+  EXPECT_EQ(Append(here[1], 10, 1).error, 0);
+  EXPECT_FALSE(mounted_->LoggedLines("read-only").empty());
+  // Names are not on the volume.
+  EXPECT_EQ(::rename(Path(here[0]).c_str(), Path("renamed").c_str()), 0);
+  ASSERT_STATUS(mounted_->Stop());
+  ASSERT_STATUS(mounted_->cluster().volume_image(0).Remount());
+  ASSERT_STATUS(mounted_->Restart());
+  EXPECT_EQ(Append("renamed", 10, 1).error, 0);
+}
+
+TEST_P(Volumes, AVanishedVolumeDegradesOnlyItsFiles) {
+  Start(2, {"offline", "Input/output error", "inode"});
+  std::string here[2];
+  for (unsigned i = 0; here[0].empty() || here[1].empty(); ++i) {
+    ASSERT_LT(i, 50u);
+    const std::string name = "f" + std::to_string(i);
+    ASSERT_STATUS(Make(name, 5000, i));
+    here[VolumeOf(name) == "v1" ? 0 : 1] = name;
+  }
+  ASSERT_STATUS(mounted_->cluster().volume_image(0).CutPower());
+  ASSERT_TRUE(Eventually([&] { return !mounted_->LoggedLines("volume v1 is offline").empty(); }));
+  for (unsigned i = 100; i < 120; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    ASSERT_STATUS(Make(name, 5000, i));
+  }
+  EXPECT_EQ(Append(here[0], 10, 1).error, EIO);
+  EXPECT_EQ(Append(here[1], 10, 1).error, 0);
+  struct stat st;
+  EXPECT_EQ(::stat(Path(here[0]).c_str(), &st), 0);
+  EXPECT_EQ(st.st_size, 5000);
+  ASSERT_STATUS(mounted_->Stop());
+  ASSERT_STATUS(mounted_->cluster().volume_image(0).Remount());
+  ASSERT_STATUS(mounted_->Restart());
+  EXPECT_EQ(Append(here[0], 10, 1).error, 0);
+}
+
+std::vector<Variant> Variants() {
+  std::vector<Variant> variants = {{Shape::kEmbedded, "passthrough=on"}};
+  if (LongRun()) {
+    variants.push_back({Shape::kEmbedded, "passthrough=off"});
+    variants.push_back({Shape::kDaemon, "passthrough=on"});
+    variants.push_back({Shape::kDaemon, "passthrough=off"});
+  }
+  return variants;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Volumes, testing::ValuesIn(Variants()), [](const auto& info) {
+  return VariantName(info.param.shape, info.param.options);
+});
+
+}  // namespace
+}  // namespace pxfs::test
