@@ -272,9 +272,11 @@ void OpenTable::GiveUp(Turn& file) {
 
 Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
                                const meta::Location* created) {
+  // Who has it open here goes on with the object that it has.
+  const VolumeId present(file->in_use() ? file->record->volume : 0);
   Result<meta::Location> granted =
       created ? Result<meta::Location>(*created)
-              : file.Outside([&] { return env_.metadata->OpenForWrite(ctx, file->inode); });
+              : file.Outside([&] { return env_.metadata->OpenForWrite(ctx, file->inode, present); });
   if (!granted) return Fail(granted.error());
   file->grant_unsure = false;
   file->granted_again = file->written();

@@ -136,6 +136,10 @@ void Checker::CheckReplicas(InodeId id, const CensusInode& inode) {
   for (const Replica& replica : record.replicas) {
     volumes.insert(replica.volume);
     primaries += replica.primary ? 1 : 0;
+    if (replica.state == ReplicaState::kCurrent && replica.generation != record.attr.generation)
+      Say(id, "a replica of generation " + std::to_string(replica.generation) +
+                  " counts as current, the content is of " +
+                  std::to_string(record.attr.generation));
     if (!census_.volumes.contains(replica.volume))
       Say(id, "a replica on volume " + std::to_string(replica.volume.value) + ", which is unknown");
   }

@@ -92,7 +92,10 @@ void CensusTaker::Visit(std::string_view key, std::string_view value) {
     case Family::kReservation:
       if (const auto reserved = Read<ReservationRecord>(key, value)) {
         CensusInode& inode = At(key, 1);
-        (reserved->detached_directory ? inode.reserved_detached : inode.reserved_object) = true;
+        if (reserved->detached_directory)
+          inode.reserved_detached = true;
+        else if (!reserved->copy)
+          inode.reserved_object = true;
         Mention(SessionId(Number(key, 0)));
       }
       return;

@@ -64,7 +64,8 @@ class LocalService final : public MetadataService, public StoreKeeper {
   Status RemoveXattr(const CallContext& ctx, InodeId inode, std::string_view name) override;
 
   Result<Location> Locate(const CallContext& ctx, InodeId inode) override;
-  Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode) override;
+  Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode,
+                                VolumeId preferred) override;
   Status CommitContent(const CallContext& ctx, InodeId inode, const ContentState& content) override;
   Status CloseWrite(const CallContext& ctx, InodeId inode, const ContentState& content) override;
   Status Forget(SessionId session, std::span<const InodeId> inodes) override;
@@ -73,6 +74,10 @@ class LocalService final : public MetadataService, public StoreKeeper {
 
   Result<std::vector<Location>> FilesToRecover() override;
   Status CommitRecovered(InodeId inode, const ContentState& content) override;
+
+  Result<CopyTicket> BeginCopy(const CallContext& ctx, InodeId inode, VolumeId target) override;
+  Status CommitCopy(const CallContext& ctx, const FinishedCopy& copy) override;
+  Status DropReplica(const CallContext& ctx, const ObjectRef& replica) override;
 
   Result<std::vector<ReservedObject>> Reserve(const CallContext& ctx, InodeId directory,
                                               std::span<const ReserveItem> items) override;

@@ -129,6 +129,7 @@ std::string Encode(const InodeRecord& record) {
   m.set_writers(record.writers);
   m.set_detached(record.detached);
   m.set_content_epoch(record.content_epoch);
+  m.set_last_object(record.last_object);
   return Serialize(m);
 }
 
@@ -164,6 +165,7 @@ Result<InodeRecord> Decode(std::string_view key, std::string_view value) {
   record.default_acl = m.default_acl();
   record.detached = m.detached();
   record.content_epoch = m.content_epoch();
+  record.last_object = m.last_object();
   record.SetWriters(m.writers());
   if (!IsFileType(a.mode & S_IFMT)) return DamagedRecord(key, "unknown file type");
   for (const Timestamp& time : {a.atime, a.mtime, a.ctime, a.btime})
@@ -220,6 +222,7 @@ std::string Encode(const ReservationRecord& record) {
   m.set_detached_directory(record.detached_directory);
   m.set_volume(record.volume.value);
   m.set_object_generation(record.object_generation);
+  m.set_copy(record.copy);
   return Serialize(m);
 }
 
@@ -228,7 +231,8 @@ Result<ReservationRecord> Decode(std::string_view key, std::string_view value) {
   pb::Reservation m;
   if (!Parse(value, &m) || (!m.detached_directory() && m.volume() == 0))
     return DamagedRecord(key, "not a reservation");
-  return ReservationRecord{m.detached_directory(), VolumeId(m.volume()), m.object_generation()};
+  return ReservationRecord{m.detached_directory(), VolumeId(m.volume()), m.object_generation(),
+                           m.copy()};
 }
 
 std::string Encode(const ReclaimRecord& record) {

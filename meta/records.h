@@ -32,6 +32,7 @@ struct InodeRecord {
   uint32_t writers = 0;  // sessions that have it open for writing
   bool detached = false;
   uint64_t content_epoch = 0;  // meta/content_epochs.h
+  uint64_t last_object = 0;    // the highest object generation given to a copy
 
   bool removed() const { return attr.nlink == 0; }
   void SetWriters(uint32_t count) {
@@ -68,6 +69,7 @@ struct ReservationRecord {
   bool detached_directory = false;
   VolumeId volume;
   uint64_t object_generation = 0;
+  bool copy = false;  // of an inode that exists
 };
 
 struct ReclaimRecord {

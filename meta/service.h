@@ -144,6 +144,22 @@ struct ObjectRef {
   uint64_t object_generation = 0;
 };
 
+// ---- copies (docs/replication.md) ----
+
+// A copy that may be made: of what, and the object that it is to become.
+struct CopyTicket {
+  Location source;
+  ObjectRef object;
+};
+
+// A copy that is complete and durable on its volume, and so is the content it was made of.
+struct FinishedCopy {
+  ObjectRef object;
+  uint64_t generation = 0;  // of the content, as the ticket's source has it
+  Hash128 checksum;
+  uint32_t uid = 0, gid = 0, mode = 0;  // as they are on the object; mode: 07777
+};
+
 // What the process that hosts a store does for it with the volumes at hand, so that metadata and
 // content agree after a loss of power (docs/durability.md). Thread-safe; calls block for the store.
 class StoreKeeper {
@@ -236,7 +252,10 @@ class MetadataService {
   // Grants the session writing: raises the generation, makes other replicas stale, records the open file
   // until CloseWrite. Once per session and inode; again while open it only answers.
   // kIsDirectory, kInvalid (not a regular file), kUnavailable (no reachable current replica), kReadOnly.
-  virtual Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode) = 0;
+  // preferred: where the session has the file open already (0: nowhere). The writes go there if its
+  // replica is current and can take them.
+  virtual Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode,
+                                        VolumeId preferred) = 0;
   // The size and times of an open file as they are now (fsync), and the same with the end of writing.
   virtual Status CommitContent(const CallContext& ctx, InodeId inode, const ContentState& content) = 0;
   virtual Status CloseWrite(const CallContext& ctx, InodeId inode, const ContentState& content) = 0;
@@ -250,6 +269,22 @@ class MetadataService {
   // answers with CommitRecovered; until then the file counts as open for writing.
   virtual Result<std::vector<Location>> FilesToRecover() = 0;
   virtual Status CommitRecovered(InodeId inode, const ContentState& content) = 0;
+
+  // ---- copies ----
+
+  // Sets an object on `target` aside for a copy of the content as it is now, until CommitCopy, Discard or
+  // the end of the session; one a session and inode.
+  // kInvalid (not a regular file), kNotFound (removed), kBusy (open for writing, or this session copies it
+  // already), kExists (a current replica is there), kReadOnly, kUnavailable and kNoSpace (the target).
+  virtual Result<CopyTicket> BeginCopy(const CallContext& ctx, InodeId inode, VolumeId target) = 0;
+  // The copy becomes a current replica, and its checksum that of all of them. kStale: the content has changed,
+  // or the file is gone: Discard it. kBusy: owner or mode are others now: give them to the object (the
+  // attributes are in Locate) and commit again.
+  virtual Status CommitCopy(const CallContext& ctx, const FinishedCopy& copy) = 0;
+  // Takes a replica out and has its object reclaimed; a primary leaves that part to another current replica.
+  // kNotFound, kBusy (it takes the writes of an open file), kNotPermitted (no other current replica is on a
+  // volume that is not offline; the last one is never dropped).
+  virtual Status DropReplica(const CallContext& ctx, const ObjectRef& replica) = 0;
 
   // ---- whole trees ----
 

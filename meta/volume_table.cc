@@ -1,5 +1,7 @@
 #include "meta/volume_table.h"
 
+#include <algorithm>
+
 #include <utility>
 
 #include "base/bytes.h"
@@ -149,6 +151,12 @@ void VolumeTable::Rebuild() {
     next->push_back(std::move(info));
   }
   current_ = std::move(next);
+}
+
+const VolumeInfo* FindVolume(const std::vector<VolumeInfo>& volumes, VolumeId id) {
+  const auto it = std::find_if(volumes.begin(), volumes.end(),
+                               [&](const VolumeInfo& volume) { return volume.id == id; });
+  return it == volumes.end() ? nullptr : &*it;
 }
 
 }  // namespace pxfs::meta

@@ -75,7 +75,7 @@ void OpenWriteClose(State& state) {
   Store& store = Store::Get();
   const InodeId inode = store.CreateFile(store.NewDirectory(), "f");
   for (auto _ : state) {
-    const auto location = Must(store.service().OpenForWrite(store.context(), inode), "open");
+    const auto location = Must(store.service().OpenForWrite(store.context(), inode, {}), "open");
     meta::ContentState content;
     content.atime = content.mtime = content.ctime = location.attr.mtime;
     Must(store.service().CloseWrite(store.context(), inode, content), "close");

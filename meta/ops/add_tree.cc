@@ -95,7 +95,7 @@ Status TreeBuilder::MakeRoom(const TreeNode& node, InodeRecord& directory,
 Result<Replica> TreeBuilder::TakeReserved(const TreeNode& node) {
   const std::string key = keys::Reservation(ctx_.session, node.object.inode);
   PXFS_ASSIGN(const auto reserved, tx_.GetRecord<ReservationRecord>(key));
-  if (!reserved || reserved->detached_directory)
+  if (!reserved || reserved->detached_directory || reserved->copy)
     return Fail(Code::kInvalid, "its object was not reserved in this session");
   tx_.Erase(key);
   Replica replica;

@@ -8,20 +8,20 @@
 namespace pxfs::meta {
 namespace {
 
-const VolumeInfo* Find(const std::vector<VolumeInfo>& volumes, VolumeId id) {
-  const auto it = std::find_if(volumes.begin(), volumes.end(),
-                               [&](const VolumeInfo& volume) { return volume.id == id; });
-  return it == volumes.end() ? nullptr : &*it;
-}
-
-// The replica that takes the writes: the primary if its volume can, else another current one.
-Result<Replica*> ChoosePrimary(InodeRecord& inode, const std::vector<VolumeInfo>& volumes) {
+// The replica that takes the writes: the preferred one if its volume can, else the primary, else
+// another current one. While somebody writes, the primary stays what it is.
+Result<Replica*> ChoosePrimary(InodeRecord& inode, const std::vector<VolumeInfo>& volumes,
+                               VolumeId preferred) {
+  const auto rank = [&](const Replica& replica) {
+    if (replica.volume == preferred && inode.writers == 0) return 2;
+    return replica.primary ? 1 : 0;
+  };
   Replica* chosen = nullptr;
   Error why(Code::kUnavailable,
             "inode " + std::to_string(inode.attr.inode.value) + " has no current replica");
   for (Replica& replica : inode.replicas) {
     if (replica.state != ReplicaState::kCurrent) continue;
-    const VolumeInfo* volume = Find(volumes, replica.volume);
+    const VolumeInfo* volume = FindVolume(volumes, replica.volume);
     if (!volume || volume->state == VolumeState::kOffline) {
       const std::string name =
           volume ? volume->name : "number " + std::to_string(replica.volume.value);
@@ -33,29 +33,35 @@ Result<Replica*> ChoosePrimary(InodeRecord& inode, const std::vector<VolumeInfo>
           Error(Code::kReadOnly, "volume " + volume->name + ", which holds the file, is read-only");
       continue;
     }
-    if (!chosen || replica.primary) chosen = &replica;
+    if (!chosen || rank(replica) > rank(*chosen)) chosen = &replica;
   }
   if (!chosen) return Fail(std::move(why));
   return chosen;
 }
 
 // The content is about to change: what the other replicas hold is the past.
-void RaiseGeneration(InodeRecord& inode, Replica* primary) {
+// True when some were good until now.
+bool RaiseGeneration(InodeRecord& inode, Replica* primary) {
+  bool outdated = false;
   ++inode.attr.generation;
   for (Replica& replica : inode.replicas) {
     replica.primary = &replica == primary;
-    if (!replica.primary && replica.state == ReplicaState::kCurrent)
+    if (!replica.primary && replica.state == ReplicaState::kCurrent) {
       replica.state = ReplicaState::kStale;
+      outdated = true;
+    }
   }
   primary->generation = inode.attr.generation;
   primary->checksum.reset();
+  return outdated;
 }
 
 }  // namespace
 
-Result<Location> LocalService::OpenForWrite(const CallContext& ctx, InodeId inode) {
+Result<Location> LocalService::OpenForWrite(const CallContext& ctx, InodeId inode,
+                                            VolumeId preferred) {
   PXFS_TRY(sessions_.Require(ctx.session));
-  bool opened = false;
+  bool opened = false, outdated = false;
   auto location = store_->Run([&](Transaction& tx) -> Result<Location> {
     opened = false;
     PXFS_ASSIGN(const InodePtr before, tx.GetInode(inode));
@@ -67,14 +73,17 @@ Result<Location> LocalService::OpenForWrite(const CallContext& ctx, InodeId inod
       if (open) return LocationOf(*before);
     }
     PXFS_ASSIGN(InodeRecord * record, tx.EditInode(inode));
-    PXFS_ASSIGN(Replica * primary, ChoosePrimary(*record, *volumes_.Current()));
-    RaiseGeneration(*record, primary);
+    PXFS_ASSIGN(Replica * primary, ChoosePrimary(*record, *volumes_.Current(), preferred));
+    outdated = RaiseGeneration(*record, primary);
     RecordWriter(tx, *record, ctx.session);
     if (record->removed()) PXFS_TRY(orphans_.HoldUntilClosed(tx, inode, ctx.session));
     opened = true;
     return LocationOf(*record);
   });
   if (!location || !opened) return location;
+  // Else, after loss of power, copies could count as good that differ from what was written to the
+  // primary.
+  if (outdated) PXFS_TRY(Sync());
   Notices notices(sessions_, ctx.session);
   notices.Content(inode);
   notices.Attr(inode);

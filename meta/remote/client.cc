@@ -94,8 +94,9 @@ class RemoteService : public MetadataService {
   Result<Location> Locate(const CallContext& ctx, InodeId inode) override {
     return Call<&S::Locate>(ctx, inode);
   }
-  Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode) override {
-    return Call<&S::OpenForWrite>(ctx, inode);
+  Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode,
+                                VolumeId preferred) override {
+    return Call<&S::OpenForWrite>(ctx, inode, preferred);
   }
   Status CommitContent(const CallContext& ctx, InodeId inode,
                        const ContentState& content) override {
@@ -112,6 +113,16 @@ class RemoteService : public MetadataService {
   Result<std::vector<Location>> FilesToRecover() override { return Call<&S::FilesToRecover>(); }
   Status CommitRecovered(InodeId inode, const ContentState& content) override {
     return Call<&S::CommitRecovered>(inode, content);
+  }
+
+  Result<CopyTicket> BeginCopy(const CallContext& ctx, InodeId inode, VolumeId target) override {
+    return Call<&S::BeginCopy>(ctx, inode, target);
+  }
+  Status CommitCopy(const CallContext& ctx, const FinishedCopy& copy) override {
+    return Call<&S::CommitCopy>(ctx, copy);
+  }
+  Status DropReplica(const CallContext& ctx, const ObjectRef& replica) override {
+    return Call<&S::DropReplica>(ctx, replica);
   }
 
   Result<std::vector<ReservedObject>> Reserve(const CallContext& ctx, InodeId directory,

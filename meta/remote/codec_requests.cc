@@ -140,6 +140,48 @@ void Decode(const pb::XattrRequest& from, SetXattrArguments& to, Validity& valid
   to = {ContextOf(from, validity), InodeId(from.inode()), from.name(), from.value(), from.flags()};
 }
 
+void Encode(pb::InodeOnVolumeRequest& to, const CallContext& ctx, InodeId inode, VolumeId volume) {
+  Encode(*to.mutable_context(), ctx);
+  to.set_inode(inode.value);
+  to.set_volume(volume.value);
+}
+
+void Decode(const pb::InodeOnVolumeRequest& from, InodeOnVolumeArguments& to, Validity& validity) {
+  to = {ContextOf(from, validity), InodeId(from.inode()), VolumeId(from.volume())};
+}
+
+void Encode(pb::CommitCopyRequest& to, const CallContext& ctx, const FinishedCopy& copy) {
+  Encode(*to.mutable_context(), ctx);
+  Encode(*to.mutable_object(), copy.object);
+  to.set_generation(copy.generation);
+  Encode(*to.mutable_checksum(), copy.checksum);
+  to.set_uid(copy.uid);
+  to.set_gid(copy.gid);
+  to.set_mode(copy.mode);
+}
+
+void Decode(const pb::CommitCopyRequest& from, CommitCopyArguments& to, Validity& validity) {
+  FinishedCopy copy;
+  Decode(from.object(), copy.object, validity);
+  copy.generation = from.generation();
+  Decode(from.checksum(), copy.checksum, validity);
+  copy.uid = from.uid();
+  copy.gid = from.gid();
+  copy.mode = from.mode();
+  to = {ContextOf(from, validity), copy};
+}
+
+void Encode(pb::DropReplicaRequest& to, const CallContext& ctx, const ObjectRef& replica) {
+  Encode(*to.mutable_context(), ctx);
+  Encode(*to.mutable_object(), replica);
+}
+
+void Decode(const pb::DropReplicaRequest& from, DropReplicaArguments& to, Validity& validity) {
+  ObjectRef replica;
+  Decode(from.object(), replica, validity);
+  to = {ContextOf(from, validity), replica};
+}
+
 void Encode(pb::ContentRequest& to, const CallContext& ctx, InodeId inode,
             const ContentState& content) {
   Encode(*to.mutable_context(), ctx);

@@ -96,6 +96,26 @@ void Decode(const pb::ReservedObject& from, ReservedObject& to, Validity&) {
   to = {InodeId(from.inode()), VolumeId(from.volume()), from.object_generation()};
 }
 
+void Encode(pb::ReservedObject& to, const ObjectRef& from) {
+  to.set_inode(from.inode.value);
+  to.set_volume(from.volume.value);
+  to.set_object_generation(from.object_generation);
+}
+
+void Decode(const pb::ReservedObject& from, ObjectRef& to, Validity&) {
+  to = {InodeId(from.inode()), VolumeId(from.volume()), from.object_generation()};
+}
+
+void Encode(pb::CopyTicket& to, const CopyTicket& from) {
+  Encode(*to.mutable_source(), from.source);
+  Encode(*to.mutable_object(), from.object);
+}
+
+void Decode(const pb::CopyTicket& from, CopyTicket& to, Validity& validity) {
+  Decode(from.source(), to.source, validity);
+  Decode(from.object(), to.object, validity);
+}
+
 void Encode(pb::TreeNode& to, const TreeNode& from) {
   to.set_path(from.path);
   to.set_mode(from.mode);

@@ -68,7 +68,7 @@ using Methods = std::tuple<
     Method<pb::METHOD_REMOVE_XATTR, &S::RemoveXattr, pb::XattrRequest, pb::Empty, Access::kChange>,
 
     Method<pb::METHOD_LOCATE, &S::Locate, pb::InodeRequest, pb::Location, Access::kReader>,
-    Method<pb::METHOD_OPEN_FOR_WRITE, &S::OpenForWrite, pb::InodeRequest, pb::Location,
+    Method<pb::METHOD_OPEN_FOR_WRITE, &S::OpenForWrite, pb::InodeOnVolumeRequest, pb::Location,
            Access::kChange>,
     Method<pb::METHOD_COMMIT_CONTENT, &S::CommitContent, pb::ContentRequest, pb::Empty,
            Access::kChange>,
@@ -79,6 +79,13 @@ using Methods = std::tuple<
     Method<pb::METHOD_FILES_TO_RECOVER, &S::FilesToRecover, pb::Empty, pb::Locations,
            Access::kTrusted>,
     Method<pb::METHOD_COMMIT_RECOVERED, &S::CommitRecovered, pb::ContentRequest, pb::Empty,
+           Access::kChange>,
+
+    Method<pb::METHOD_BEGIN_COPY, &S::BeginCopy, pb::InodeOnVolumeRequest, pb::CopyTicket,
+           Access::kChange>,
+    Method<pb::METHOD_COMMIT_COPY, &S::CommitCopy, pb::CommitCopyRequest, pb::Empty,
+           Access::kChange>,
+    Method<pb::METHOD_DROP_REPLICA, &S::DropReplica, pb::DropReplicaRequest, pb::Empty,
            Access::kChange>,
 
     Method<pb::METHOD_RESERVE, &S::Reserve, pb::ReserveRequest, pb::ReservedObjects,

@@ -89,7 +89,7 @@ TEST_P(SessionTest, OthersAreToldAndTheCallerIsNot) {
   EXPECT_TRUE(Has(other.Take(), Kind::kEntry, kRootInode, "f"));
   EXPECT_OK(service_->CloseWrite(ctx, f, Content(1)));
   EXPECT_TRUE(Has(other.Take(), Kind::kContent, f));
-  EXPECT_OK(service_->OpenForWrite(ctx, f));
+  EXPECT_OK(service_->OpenForWrite(ctx, f, {}));
   EXPECT_TRUE(Has(other.Take(), Kind::kContent, f));
   EXPECT_OK(service_->CloseWrite(ctx, f, Content(2)));
   EXPECT_OK(service_->SetXattr(ctx, f, "user.a", "b", 0));
@@ -143,7 +143,7 @@ TEST_P(SessionTest, ListenersAreNotCalledAfterTheirSession) {
   listener.reset();  // a call would crash
   MakeDirectory(kRootInode, "d");
   EXPECT_CODE(Code::kInvalid, service_->CloseSession(session));
-  EXPECT_CODE(Code::kInvalid, service_->OpenForWrite(In(session), kRootInode));
+  EXPECT_CODE(Code::kInvalid, service_->OpenForWrite(In(session), kRootInode, {}));
 }
 
 TEST_P(SessionTest, ResumingTakesOver) {
@@ -165,11 +165,11 @@ TEST_P(SessionTest, ResumingTakesOver) {
 
 TEST_P(SessionTest, OnceOpenStaysOpenUntilClosed) {
   const InodeId f = MakeFile(kRootInode, "f");
-  const Location first = Value(service_->OpenForWrite(ctx_, f));
-  const Location again = Value(service_->OpenForWrite(ctx_, f));
+  const Location first = Value(service_->OpenForWrite(ctx_, f, {}));
+  const Location again = Value(service_->OpenForWrite(ctx_, f, {}));
   EXPECT_EQ(first.attr.generation, again.attr.generation);
   const CallContext other = In(OpenSession("other"));
-  const Location shared = Value(service_->OpenForWrite(other, f));
+  const Location shared = Value(service_->OpenForWrite(other, f, {}));
   EXPECT_GT(shared.attr.generation, first.attr.generation);
   EXPECT_EQ(Value(service_->GetStatistics()).open_for_write, 2u);
   EXPECT_OK(service_->CloseWrite(ctx_, f, Content(1)));
@@ -179,15 +179,15 @@ TEST_P(SessionTest, OnceOpenStaysOpenUntilClosed) {
   EXPECT_OK(service_->CloseWrite(other, f, Content(6)));
   EXPECT_FALSE(Stat(f).open_for_write);
   EXPECT_CODE(Code::kInvalid, service_->CommitContent(other, f, Content(7)));
-  EXPECT_CODE(Code::kIsDirectory, service_->OpenForWrite(ctx_, kRootInode));
+  EXPECT_CODE(Code::kIsDirectory, service_->OpenForWrite(ctx_, kRootInode, {}));
 }
 
 TEST_P(SessionTest, VolumesThatCannotBeWrittenAreNot) {
   const InodeId f = MakeFile(kRootInode, "f");
   EXPECT_OK(service_->ReportVolume({volume_, true, true, 1 << 30, 1 << 29, ""}));
-  EXPECT_CODE(Code::kReadOnly, service_->OpenForWrite(ctx_, f));
+  EXPECT_CODE(Code::kReadOnly, service_->OpenForWrite(ctx_, f, {}));
   EXPECT_OK(service_->ReportVolume({volume_, false, false, 0, 0, "gone"}));
-  EXPECT_CODE(Code::kUnavailable, service_->OpenForWrite(ctx_, f));
+  EXPECT_CODE(Code::kUnavailable, service_->OpenForWrite(ctx_, f, {}));
   EXPECT_CODE(Code::kNoSpace,
               service_->Create(ctx_, kRootInode, "g", NewNode{S_IFREG | 0644, 0, 0, ""}));
   EXPECT_OK(service_->Locate(ctx_, f));
@@ -236,10 +236,10 @@ TEST_P(SessionTest, GraceKeepsDetachedSessions) {
 TEST_P(SessionTest, RecoveryAndANewWriterDoNotMix) {
   const SessionId dead = OpenSession("dead"), dead_too = OpenSession("dead too");
   const InodeId f = OpenFile(In(dead), "f");
-  EXPECT_OK(service_->OpenForWrite(In(dead_too), f));
+  EXPECT_OK(service_->OpenForWrite(In(dead_too), f, {}));
   EXPECT_OK(service_->CloseSession(dead));
   EXPECT_OK(service_->CloseSession(dead_too));
-  EXPECT_OK(service_->OpenForWrite(ctx_, f));
+  EXPECT_OK(service_->OpenForWrite(ctx_, f, {}));
   EXPECT_EQ(Value(service_->FilesToRecover()).size(), 1u);
   EXPECT_OK(service_->CommitRecovered(f, Content(1)));
   EXPECT_TRUE(Stat(f).open_for_write);

@@ -218,7 +218,7 @@ TEST_P(StoreTest, AnEntryThatItsNameDoesNotLeadToIsFound) {
 
 TEST_P(StoreTest, SessionsThatOnlyRecordsSpeakOfAreEnded) {
   const InodeId f = MakeFile(kRootInode, "f");
-  EXPECT_OK(service_->OpenForWrite(ctx_, f));
+  EXPECT_OK(service_->OpenForWrite(ctx_, f, {}));
   Write({{keys::Session(ctx_.session), "", true}});
   Start();
   EXPECT_EQ(Value(service_->FilesToRecover()).size(), 1u);

@@ -94,8 +94,8 @@ TEST_P(XattrTest, AccessAclAndModeFollowEachOther) {
   EXPECT_OK(service_->SetAttr(ctx_, f, change));
   EXPECT_EQ(Permissions(GetAcl(f, kAccessAclName)), (std::vector<uint32_t>{6, 6, 5, 2, 0}));
 
-  EXPECT_CODE(Code::kAccess, service_->OpenForWrite(As(1001, 1001), f));
-  EXPECT_OK(service_->OpenForWrite(As(1000, 1000), f));  // named, and the mask has w
+  EXPECT_CODE(Code::kAccess, service_->OpenForWrite(As(1001, 1001), f, {}));
+  EXPECT_OK(service_->OpenForWrite(As(1000, 1000), f, {}));  // named, and the mask has w
   EXPECT_OK(service_->CloseWrite(ctx_, f, Content(0)));
 
   const Acl minimal = {{E::kUserObj, 6, kNoId}, {E::kGroupObj, 4, kNoId}, {E::kOther, 0, kNoId}};

@@ -24,11 +24,11 @@ TEST_P(ConformanceContent, WritingRaisesTheGeneration) {
   ContentState content = Content(7);
   content.checksum = Hash128{0x1234567890ABCDEF, 0xFEDCBA0987654321};
   const uint64_t before = Stat(file).generation;
-  const Location open = Value(service().OpenForWrite(ctx_, file));
+  const Location open = Value(service().OpenForWrite(ctx_, file, {}));
   EXPECT_EQ(open.attr.generation, before + 1);
   EXPECT_TRUE(open.attr.open_for_write);
   EXPECT_EQ(open.replicas.at(0).generation, before + 1);
-  EXPECT_EQ(Value(service().OpenForWrite(ctx_, file)).attr.generation, before + 1)
+  EXPECT_EQ(Value(service().OpenForWrite(ctx_, file, {})).attr.generation, before + 1)
       << "open already: it only answers";
   EXPECT_OK(service().CommitContent(ctx_, file, Content(3)));
   EXPECT_EQ(Stat(file).size_bytes, 3u);
@@ -46,8 +46,8 @@ TEST_P(ConformanceContent, TwoSessionsWrite) {
   const InodeId file = MakeFile(kRootInode, "f");
   CallContext other = ctx_;
   other.session = Value(service().OpenSession({"other", {}, nullptr}));
-  EXPECT_OK(service().OpenForWrite(ctx_, file));
-  EXPECT_OK(service().OpenForWrite(other, file));
+  EXPECT_OK(service().OpenForWrite(ctx_, file, {}));
+  EXPECT_OK(service().OpenForWrite(other, file, {}));
   EXPECT_OK(service().CloseWrite(ctx_, file, Content(1)));
   EXPECT_TRUE(Stat(file).open_for_write);
   EXPECT_OK(service().CloseWrite(other, file, Content(2)));
@@ -57,21 +57,21 @@ TEST_P(ConformanceContent, TwoSessionsWrite) {
 
 TEST_P(ConformanceContent, OpenForWriteErrors) {
   const InodeId file = MakeFile(kRootInode, "f");
-  EXPECT_CODE(Code::kIsDirectory, service().OpenForWrite(ctx_, kRootInode));
-  EXPECT_CODE(Code::kInvalid, service().OpenForWrite(ctx_, MakeSymlink(kRootInode, "l", "f")));
-  EXPECT_CODE(Code::kNotFound, service().OpenForWrite(ctx_, InodeId(999'999)));
-  EXPECT_CODE(Code::kAccess, service().OpenForWrite(As(kUser), file));
+  EXPECT_CODE(Code::kIsDirectory, service().OpenForWrite(ctx_, kRootInode, {}));
+  EXPECT_CODE(Code::kInvalid, service().OpenForWrite(ctx_, MakeSymlink(kRootInode, "l", "f"), {}));
+  EXPECT_CODE(Code::kNotFound, service().OpenForWrite(ctx_, InodeId(999'999), {}));
+  EXPECT_CODE(Code::kAccess, service().OpenForWrite(As(kUser), file, {}));
   EXPECT_CODE(Code::kInvalid, service().CloseWrite(ctx_, file, Content(0))) << "it is not open";
   EXPECT_CODE(Code::kInvalid, service().CommitContent(ctx_, file, Content(0)));
   EXPECT_OK(service().ReportVolume({volume_, true, true, 1 << 30, 1 << 29, ""}));
-  EXPECT_CODE(Code::kReadOnly, service().OpenForWrite(ctx_, file));
+  EXPECT_CODE(Code::kReadOnly, service().OpenForWrite(ctx_, file, {}));
   EXPECT_OK(service().ReportVolume({volume_, false, false, 0, 0, "not mounted"}));
-  const auto offline = service().OpenForWrite(ctx_, file);
+  const auto offline = service().OpenForWrite(ctx_, file, {});
   EXPECT_CODE(Code::kUnavailable, offline);
   EXPECT_THAT(offline.error().message(), testing::HasSubstr("v1"));
   CallContext nobody = ctx_;
   nobody.session = SessionId(999'999);
-  EXPECT_CODE(Code::kInvalid, service().OpenForWrite(nobody, file));
+  EXPECT_CODE(Code::kInvalid, service().OpenForWrite(nobody, file, {}));
 }
 
 TEST_P(ConformanceContent, OrphansLiveUntilForgotten) {
@@ -84,7 +84,7 @@ TEST_P(ConformanceContent, OrphansLiveUntilForgotten) {
   EXPECT_EQ(Stat(file).nlink, 0u);
   EXPECT_EQ(Value(service().GetStatistics()).orphans, 1u);
   EXPECT_TRUE(Value(service().WaitReclaimable(10, std::chrono::milliseconds(0))).empty());
-  EXPECT_OK(service().OpenForWrite(mount, file));
+  EXPECT_OK(service().OpenForWrite(mount, file, {}));
   EXPECT_OK(service().CloseWrite(mount, file, Content(10)));
   const InodeId inodes[] = {file, InodeId(999'999)};
   EXPECT_OK(service().Forget(mount.session, inodes));
@@ -120,7 +120,7 @@ TEST_P(ConformanceContent, FilesOfADeadSessionAreRecovered) {
   CallContext dying = ctx_;
   dying.session = Value(service().OpenSession({"dying", {}, nullptr}));
   const InodeId file = MakeFile(kRootInode, "f", 0644, 5);
-  EXPECT_OK(service().OpenForWrite(dying, file));
+  EXPECT_OK(service().OpenForWrite(dying, file, {}));
   EXPECT_TRUE(Value(service().FilesToRecover()).empty());
   EXPECT_OK(service().CloseSession(dying.session));
   EXPECT_TRUE(Stat(file).open_for_write);

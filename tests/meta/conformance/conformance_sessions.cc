@@ -38,7 +38,7 @@ TEST_P(ConformanceSessions, OpenResumeClose) {
   const InodeId file = MakeFile(kRootInode, "f");
   CallContext ctx = ctx_;
   ctx.session = first;
-  EXPECT_OK(service().OpenForWrite(ctx, file));
+  EXPECT_OK(service().OpenForWrite(ctx, file, {}));
   std::map<SessionId, SessionInfo> sessions;
   for (const SessionInfo& info : Value(service().GetStatistics()).sessions)
     sessions[info.id] = info;
@@ -63,7 +63,7 @@ TEST_P(ConformanceSessions, OthersAreToldWhatChanged) {
   EXPECT_THAT(listener_.Take(), Contains(Invalidates(Kind::kAttr, file)));
   EXPECT_OK(service().SetXattr(ctx_, file, "user.a", "1", 0));
   EXPECT_THAT(listener_.Take(), Contains(Invalidates(Kind::kAttr, file)));
-  EXPECT_OK(service().OpenForWrite(ctx_, file));
+  EXPECT_OK(service().OpenForWrite(ctx_, file, {}));
   listener_.Take();
   EXPECT_OK(service().CloseWrite(ctx_, file, Content(1)));
   EXPECT_THAT(listener_.Take(), Contains(Invalidates(Kind::kContent, file)));

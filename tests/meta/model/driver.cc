@@ -352,7 +352,7 @@ void Driver::OpenForWrite(const Operation& o) {
   // Only a session that can refer to a file without a name opens it.
   if (!oracle_.Get(id).named && session == kTool) return;
   const Answer expected = oracle_.OpenForWrite(id, session);
-  const auto opened = service().OpenForWrite(Context(session), id);
+  const auto opened = service().OpenForWrite(Context(session), id, {});
   Expect(expected, opened, "open for write");
   if (opened) CompareNode(oracle_.Get(id), opened->attr);
 }

@@ -1,0 +1,56 @@
+#include <algorithm>
+
+#include "meta/content.h"
+#include "meta/keys.h"
+#include "meta/local_service_impl.h"
+
+namespace pxfs::meta {
+namespace {
+
+Status CheckTarget(const std::vector<VolumeInfo>& volumes, VolumeId id, uint64_t size_bytes) {
+  const VolumeInfo* target = FindVolume(volumes, id);
+  if (!target) return Fail(Code::kNotFound, "no volume " + std::to_string(id.value));
+  if (target->state == VolumeState::kOffline)
+    return Fail(Code::kUnavailable, "volume " + target->name + " is offline");
+  if (target->state != VolumeState::kOnline)
+    return Fail(Code::kReadOnly,
+                "volume " + target->name + " is " + std::string(ToString(target->state)));
+  if (target->free_bytes < target->reserve_bytes ||
+      target->free_bytes - target->reserve_bytes < size_bytes)
+    return Fail(Code::kNoSpace, "volume " + target->name + " has no room above its reserve");
+  return {};
+}
+
+// A number that no object of this inode has, or ever had: one that is still being reclaimed must
+// not meet a new one.
+uint64_t NextObjectGeneration(const InodeRecord& inode) {
+  uint64_t last = std::max(inode.last_object, inode.attr.generation);
+  for (const Replica& replica : inode.replicas) last = std::max(last, replica.object_generation);
+  return last + 1;
+}
+
+}  // namespace
+
+Result<CopyTicket> LocalService::BeginCopy(const CallContext& ctx, InodeId inode, VolumeId target) {
+  PXFS_TRY(sessions_.Require(ctx.session));
+  const std::string reservation = keys::Reservation(ctx.session, inode);
+  return store_->Run([&](Transaction& tx) -> Result<CopyTicket> {
+    PXFS_ASSIGN(const InodePtr before, tx.GetInode(inode));
+    if (!before->attr.is_regular()) return Fail(Code::kInvalid, "not a regular file");
+    if (before->removed()) return Fail(Code::kNotFound);
+    if (before->writers > 0) return Fail(Code::kBusy, "open for writing");
+    for (const Replica& replica : before->replicas) {
+      if (replica.volume == target && replica.state == ReplicaState::kCurrent)
+        return Fail(Code::kExists, "a copy is there already");
+    }
+    PXFS_TRY(CheckTarget(*volumes_.Current(), target, before->attr.size_bytes));
+    PXFS_ASSIGN(const auto reserved, tx.Get(reservation));
+    if (reserved) return Fail(Code::kBusy, "a copy is under way");
+    PXFS_ASSIGN(InodeRecord * record, tx.EditInode(inode));
+    record->last_object = NextObjectGeneration(*record);
+    tx.Put(reservation, Encode(ReservationRecord{false, target, record->last_object, true}));
+    return CopyTicket{LocationOf(*record), {inode, target, record->last_object}};
+  });
+}
+
+}  // namespace pxfs::meta
