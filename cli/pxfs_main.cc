@@ -55,6 +55,7 @@ int Run(int argc, char** argv) {
   AddHot(app, command);
   AddPolicyVerbs(app, command);
   AddMountVerbs(app, command);
+  AddFsck(app, command);
   AddDump(app, command);
   AddLoad(app, command);
   try {

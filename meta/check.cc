@@ -5,6 +5,8 @@
 
 #include "base/bytes.h"
 #include "meta/check_census.h"
+#include "meta/check_survey.h"
+#include "meta/counters.h"
 #include "meta/keys.h"
 #include "meta/posix_acl.h"
 #include "meta/schema.h"
@@ -13,18 +15,32 @@
 namespace pxfs::meta {
 namespace {
 
+// Objects of files that are removed bear numbers too: so far a counter of inodes that is not to be
+// trusted goes on behind the last number that is seen.
+constexpr uint64_t kSkippedNumbers = uint64_t{1} << 32;
+
+// What a damaged record is replaced by; empty: it is better gone.
+std::string RightValue(const std::string& key, const Census& census, const Survey& survey) {
+  if (key == keys::Counter(kNextInode)) return EncodeNumber(census.last_inode + kSkippedNumbers);
+  if (key == keys::Counter("next ticket")) return EncodeNumber(census.last_ticket + 1);
+  if (key == keys::Counter("next session")) return EncodeNumber(census.last_session + 1);
+  if (key == keys::Counter("next volume")) return EncodeNumber(census.last_volume + 1);
+  if (key == keys::Counter("content epoch")) return EncodeNumber(survey.last_epoch + 1);
+  return "";
+}
+
+// Checks the inodes of one part.
 class Checker {
  public:
-  Checker(Census census, SlotOf slot_of)
-      : census_(std::move(census)),
-        slot_of_(std::move(slot_of)),
-        problems_(std::move(census_.problems)) {}
+  Checker(Census census, const SlotOf& slot_of, const Survey& survey, const CheckVisitor& visitor)
+      : census_(std::move(census)), slot_of_(slot_of), survey_(survey), visitor_(visitor) {}
 
-  std::vector<std::string> Run();
+  Status Run();
 
  private:
-  void Say(InodeId inode, const std::string& what) {
-    problems_.push_back("inode " + ToHex(inode.value) + ": " + what);
+  void Say(FindingKind kind, InodeId inode, const std::string& what) {
+    broken_ = true;
+    visitor_.found({kind, inode, {}, what});
   }
   void CheckMissing(InodeId id, const CensusInode& inode);
   void CheckInode(InodeId id, const CensusInode& inode);
@@ -34,60 +50,90 @@ class Checker {
   void CheckChains(InodeId id, const CensusInode& inode);
   void CheckReplicas(InodeId id, const CensusInode& inode);
   void CheckXattrs(InodeId id, const CensusInode& inode);
-  void CheckReachable(InodeId id);
 
-  Census census_;
-  const SlotOf slot_of_;
-  std::vector<std::string> problems_;
-  std::set<InodeId> reachable_;  // directories known to lead up to a root
+  const Census census_;
+  const SlotOf& slot_of_;
+  const Survey& survey_;
+  const CheckVisitor& visitor_;
+  bool broken_ = false;  // the inode that is looked at
 };
 
 // Records that speak of an inode which is not there.
 void Checker::CheckMissing(InodeId id, const CensusInode& inode) {
+  std::string left;
+  const auto has = [&](bool there, const std::string& what) {
+    if (there) left += (left.empty() ? "" : ", ") + what;
+  };
   for (const auto& [place, name] : inode.names)
-    Say(id,
-        "missing, but \"" + name + "\" in directory " + ToHex(place.first.value) + " refers to it");
-  if (!inode.slots.empty()) Say(id, "missing, but has directory entries");
-  if (!inode.link_records.empty()) Say(id, "missing, but has link records");
-  if (!inode.xattrs.empty()) Say(id, "missing, but has extended attributes");
-  if (!inode.indexed_on.empty()) Say(id, "missing, but indexed on a volume");
-  if (!inode.writers.empty()) Say(id, "missing, but recorded as open for writing");
-  if (inode.orphan) Say(id, "missing, but recorded as an orphan");
-  if (inode.reclaim_items > 0) Say(id, "missing, but queued for reclaim");
-  if (inode.reserved_detached) Say(id, "missing, but reserved as a detached directory");
-  if (inode.has_policy) Say(id, "missing, but has a policy");
+    has(true, "\"" + name + "\" in directory " + ToHex(place.first.value) + " refers to it");
+  has(!inode.slots.empty(), "has directory entries");
+  has(!inode.link_records.empty(), "has link records");
+  has(!inode.xattrs.empty(), "has extended attributes");
+  has(!inode.indexed_on.empty(), "indexed on a volume");
+  has(!inode.writers.empty(), "recorded as open for writing");
+  has(inode.orphan.has_value(), "recorded as an orphan");
+  has(!inode.reclaim_tickets.empty(), "queued for reclaim");
+  has(inode.reserved_detached, "reserved as a detached directory");
+  has(inode.has_policy, "has a policy");
+  if (left.empty()) return;
+  // That the record is damaged is said already.
+  if (inode.damaged)
+    broken_ = true;
+  else
+    Say(FindingKind::kDangling, id, "missing, but " + left);
 }
 
 void Checker::CheckNames(InodeId id, const CensusInode& inode) {
   const InodeRecord& record = *inode.record;
+  for (const auto& [place, traits] : inode.entry_traits)
+    if (traits.type != (record.attr.mode & S_IFMT))
+      Say(FindingKind::kDirectory, id,
+          "its entry \"" + inode.names.at(place) + "\" in directory " + ToHex(place.first.value) +
+              " has the wrong type");
   const bool directory = record.attr.is_directory();
   const bool root = id == kRootInode || record.detached;
+  if (inode.names.empty() && !root) {
+    Say(FindingKind::kUnreachable, id,
+        record.name.empty() ? "no name leads to it"
+                            : "the name \"" + record.name + "\" in directory " +
+                                  ToHex(record.parent.value) + ", which led to it, is gone");
+    return;
+  }
   if (directory && inode.names.size() != (root ? 0u : 1u))
-    Say(id, "a directory with " + std::to_string(inode.names.size()) + " names");
+    Say(FindingKind::kLinks, id,
+        "a directory with " + std::to_string(inode.names.size()) + " names");
   if (!directory && record.attr.nlink != inode.names.size())
-    Say(id, "link count " + std::to_string(record.attr.nlink) + ", but " +
-                std::to_string(inode.names.size()) + " names");
+    Say(FindingKind::kLinks, id,
+        "link count " + std::to_string(record.attr.nlink) + ", but " +
+            std::to_string(inode.names.size()) + " names");
   if (inode.names.empty()) return;
   const bool named = std::any_of(inode.names.begin(), inode.names.end(), [&](const auto& name) {
     return name.first.first == record.parent && name.second == record.name;
   });
   if (!named)
-    Say(id, "says that it is \"" + record.name + "\" in directory " + ToHex(record.parent.value) +
-                ", and is not");
+    Say(FindingKind::kLinks, id,
+        "says that it is \"" + record.name + "\" in directory " + ToHex(record.parent.value) +
+            ", and is not");
   const bool several = !directory && record.attr.nlink > 1;
-  if (several && inode.link_records != inode.names) Say(id, "link records and names differ");
-  if (!several && !inode.link_records.empty()) Say(id, "link records, but one name");
+  if (several && inode.link_records != inode.names)
+    Say(FindingKind::kLinks, id, "link records and names differ");
+  if (!several && !inode.link_records.empty())
+    Say(FindingKind::kLinks, id, "link records, but one name");
 }
 
 void Checker::CheckRemoved(InodeId id, const CensusInode& inode) {
-  if (!inode.names.empty()) Say(id, "removed, but has a name");
-  if (!inode.slots.empty() && inode.record->entries > 0) Say(id, "removed, but not empty");
-  if (!inode.link_records.empty()) Say(id, "removed, but has link records");
-  if (inode.orphan && inode.reclaim_items > 0) Say(id, "held as an orphan and queued for reclaim");
-  if (!inode.orphan && inode.reclaim_items == 0)
-    Say(id, "no name, not held as an orphan and not queued for reclaim");
-  if (inode.reclaim_items > 1) Say(id, "queued for reclaim more than once");
-  if (inode.orphan && inode.orphan->holders.empty()) Say(id, "an orphan that nobody holds");
+  if (!inode.names.empty()) Say(FindingKind::kOrphan, id, "removed, but has a name");
+  if (!inode.slots.empty() && inode.record->entries > 0)
+    Say(FindingKind::kOrphan, id, "removed, but not empty");
+  if (!inode.link_records.empty()) Say(FindingKind::kOrphan, id, "removed, but has link records");
+  if (inode.orphan && !inode.reclaim_tickets.empty())
+    Say(FindingKind::kOrphan, id, "held as an orphan and queued for reclaim");
+  if (!inode.orphan && inode.reclaim_tickets.empty())
+    Say(FindingKind::kOrphan, id, "no name, not held as an orphan and not queued for reclaim");
+  if (inode.reclaim_tickets.size() > 1)
+    Say(FindingKind::kOrphan, id, "queued for reclaim more than once");
+  if (inode.orphan && inode.orphan->holders.empty())
+    Say(FindingKind::kOrphan, id, "an orphan that nobody holds");
 }
 
 void Checker::CheckDirectory(InodeId id, const CensusInode& inode) {
@@ -97,20 +143,18 @@ void Checker::CheckDirectory(InodeId id, const CensusInode& inode) {
     if (entry.removed()) continue;
     ++entries;
     if (S_ISDIR(entry.type)) ++directories;
-    const auto child = census_.inodes.find(entry.child);
-    if (child != census_.inodes.end() && child->second.record &&
-        (child->second.record->attr.mode & S_IFMT) != entry.type)
-      Say(id, "the entry \"" + entry.name + "\" has the wrong type");
   }
   if (record.entries != entries)
-    Say(id,
+    Say(FindingKind::kDirectory, id,
         "counts " + std::to_string(record.entries) + " entries, has " + std::to_string(entries));
   if (record.directories != directories)
-    Say(id, "counts " + std::to_string(record.directories) + " directories, has " +
-                std::to_string(directories));
+    Say(FindingKind::kDirectory, id,
+        "counts " + std::to_string(record.directories) + " directories, has " +
+            std::to_string(directories));
   if (!record.removed() && record.attr.nlink != 2 + directories)
-    Say(id, "link count " + std::to_string(record.attr.nlink) + " of a directory with " +
-                std::to_string(directories) + " directories in it");
+    Say(FindingKind::kDirectory, id,
+        "link count " + std::to_string(record.attr.nlink) + " of a directory with " +
+            std::to_string(directories) + " directories in it");
   CheckChains(id, inode);
 }
 
@@ -118,12 +162,13 @@ void Checker::CheckDirectory(InodeId id, const CensusInode& inode) {
 void Checker::CheckChains(InodeId id, const CensusInode& inode) {
   for (const auto& [slot, entry] : inode.slots) {
     if (entry.chained && !inode.record->collided)
-      Say(id, "chained entries that it does not know of");
+      Say(FindingKind::kDirectory, id, "chained entries that it does not know of");
     if (entry.removed()) continue;
     for (uint64_t at = slot_of_(entry.name); at != slot; at = NextSlot(at)) {
       const auto before = inode.slots.find(at);
       if (before != inode.slots.end() && before->second.chained) continue;
-      Say(id, "the entry \"" + entry.name + "\" cannot be found by its name");
+      Say(FindingKind::kDirectory, id,
+          "the entry \"" + entry.name + "\" cannot be found by its name");
       break;
     }
   }
@@ -137,94 +182,138 @@ void Checker::CheckReplicas(InodeId id, const CensusInode& inode) {
     volumes.insert(replica.volume);
     primaries += replica.primary ? 1 : 0;
     if (replica.state == ReplicaState::kCurrent && replica.generation != record.attr.generation)
-      Say(id, "a replica of generation " + std::to_string(replica.generation) +
-                  " counts as current, the content is of " +
-                  std::to_string(record.attr.generation));
+      Say(FindingKind::kReverseIndex, id,
+          "a replica of generation " + std::to_string(replica.generation) +
+              " counts as current, the content is of " + std::to_string(record.attr.generation));
     if (!census_.volumes.contains(replica.volume))
-      Say(id, "a replica on volume " + std::to_string(replica.volume.value) + ", which is unknown");
+      Say(FindingKind::kReverseIndex, id,
+          "a replica on volume " + std::to_string(replica.volume.value) + ", which is unknown");
   }
-  if (volumes != inode.indexed_on) Say(id, "its replicas and the index of volumes differ");
+  if (volumes != inode.indexed_on)
+    Say(FindingKind::kReverseIndex, id, "its replicas and the index of volumes differ");
   if (record.attr.is_regular() && primaries != 1)
-    Say(id, std::to_string(primaries) + " primary replicas");
+    Say(FindingKind::kReverseIndex, id, std::to_string(primaries) + " primary replicas");
   if (!record.attr.is_regular() && !record.replicas.empty())
-    Say(id, "replicas of what has no content");
+    Say(FindingKind::kReverseIndex, id, "replicas of what has no content");
 }
 
 void Checker::CheckXattrs(InodeId id, const CensusInode& inode) {
   const InodeRecord& record = *inode.record;
   if (record.xattrs != inode.xattrs.size())
-    Say(id, "counts " + std::to_string(record.xattrs) + " extended attributes, has " +
-                std::to_string(inode.xattrs.size()));
+    Say(FindingKind::kXattr, id,
+        "counts " + std::to_string(record.xattrs) + " extended attributes, has " +
+            std::to_string(inode.xattrs.size()));
   if (record.access_acl != inode.xattrs.contains(std::string(kAccessAclName)) ||
       record.default_acl != inode.xattrs.contains(std::string(kDefaultAclName)))
-    Say(id, "does not know its ACLs");
+    Say(FindingKind::kXattr, id, "does not know its ACLs");
 }
 
 void Checker::CheckInode(InodeId id, const CensusInode& inode) {
   const InodeRecord& record = *inode.record;
-  if (id >= InodeId(census_.next_inode) && id != kRootInode)
-    Say(id, "its number may be given out again");
   if (record.removed()) {
     CheckRemoved(id, inode);
   } else {
     CheckNames(id, inode);
-    if (inode.orphan) Say(id, "has a name, but is recorded as an orphan");
-    if (inode.reclaim_items > 0) Say(id, "has a name, but is queued for reclaim");
+    if (inode.orphan) Say(FindingKind::kOrphan, id, "has a name, but is recorded as an orphan");
+    if (!inode.reclaim_tickets.empty())
+      Say(FindingKind::kOrphan, id, "has a name, but is queued for reclaim");
   }
   if (record.attr.is_directory())
     CheckDirectory(id, inode);
   else if (!inode.slots.empty())
-    Say(id, "entries in what is no directory");
+    Say(FindingKind::kDirectory, id, "entries in what is no directory");
   if (record.writers != inode.writers.size())
-    Say(id, "counts " + std::to_string(record.writers) + " writers, has " +
-                std::to_string(inode.writers.size()));
-  if (record.detached != inode.reserved_detached) Say(id, "detached, and nobody's, or the reverse");
-  if (inode.reserved_object) Say(id, "exists, but its object is reserved");
+    Say(FindingKind::kOpenRecord, id,
+        "counts " + std::to_string(record.writers) + " writers, has " +
+            std::to_string(inode.writers.size()));
+  if (record.detached != inode.reserved_detached)
+    Say(FindingKind::kReservation, id, "detached, and nobody's, or the reverse");
+  if (inode.reserved_object)
+    Say(FindingKind::kReservation, id, "exists, but its object is reserved");
   if (inode.has_policy && (!record.attr.is_directory() || record.removed()))
-    Say(id, "a policy of what is no directory");
+    Say(FindingKind::kPolicy, id, "a policy of what is no directory");
   CheckReplicas(id, inode);
   CheckXattrs(id, inode);
 }
 
-// The directories above lead to the root, or to one that is detached or removed.
-void Checker::CheckReachable(InodeId id) {
-  std::set<InodeId> walked;
-  for (InodeId at = id; at != kRootInode && !reachable_.contains(at);) {
-    if (!walked.insert(at).second) {
-      Say(id, "the directories above it form a loop");
-      return;
-    }
-    const auto it = census_.inodes.find(at);
-    if (it == census_.inodes.end() || !it->second.record) return;  // said elsewhere
-    const InodeRecord& record = *it->second.record;
-    if (record.detached || record.removed()) break;
-    at = record.parent;
+Status Checker::Run() {
+  for (const Census::Damaged& record : census_.damaged) {
+    visitor_.found({FindingKind::kDamagedRecord, record.inode, {}, record.what});
+    if (visitor_.mend) visitor_.mend(record.key, RightValue(record.key, census_, survey_));
   }
-  reachable_.merge(walked);
+  for (const auto& [id, inode] : census_.inodes) {
+    broken_ = false;
+    const bool loop = survey_.loops.contains(id);
+    if (loop) Say(FindingKind::kUnreachable, id, "the directories above it form a loop");
+    if (inode.record)
+      CheckInode(id, inode);
+    else
+      CheckMissing(id, inode);
+    if (broken_ && visitor_.broken) PXFS_TRY(visitor_.broken(id, inode, loop));
+  }
+  return {};
 }
 
-std::vector<std::string> Checker::Run() {
-  for (const auto& [id, inode] : census_.inodes) {
-    if (!inode.record) {
-      CheckMissing(id, inode);
-      continue;
-    }
-    CheckInode(id, inode);
-    if (inode.record->attr.is_directory()) CheckReachable(id);
-  }
-  for (const SessionId session : census_.mentioned_sessions)
-    if (!census_.sessions.contains(session))
-      problems_.push_back("session " + std::to_string(session.value) +
-                          ": gone, but records of it are left");
-  return std::move(problems_);
+// What is about no inode.
+void CheckSessions(const Census& census, const CheckOptions& options, const CheckVisitor& visitor) {
+  const auto say = [&](const std::string& what) {
+    visitor.found({FindingKind::kSession, InodeId(), {}, what});
+  };
+  for (const SessionId session : census.mentioned_sessions)
+    if (!census.sessions.contains(session))
+      say("session " + std::to_string(session.value) + ": gone, but records of it are left");
+  if (!options.offline) return;
+  for (const auto& [session, description] : census.sessions)
+    say("session " + std::to_string(session.value) + " (" + description + "): its process is gone");
+}
+
+void CheckCounters(const Census& census, const CheckVisitor& visitor) {
+  // A store that nothing was made in has no such counter yet.
+  const uint64_t next_inode = std::max(census.next_inode, kRootInode.value + 1);
+  if (census.last_inode < next_inode) return;
+  visitor.found(
+      {FindingKind::kCounter, InodeId(census.last_inode), {}, "its number may be given out again"});
+  if (visitor.mend)
+    visitor.mend(keys::Counter(kNextInode), EncodeNumber(census.last_inode + kSkippedNumbers));
 }
 
 }  // namespace
 
-Result<std::vector<std::string>> CheckStore(KvEngine& engine, const CheckOptions& options) {
+Status WalkStore(KvEngine& engine, const CheckOptions& options, const CheckVisitor& caller) {
   PXFS_ASSIGN(const SchemaRecord schema, OpenSchema(engine));
-  PXFS_ASSIGN(Census census, TakeCensus(engine));
-  return Checker(std::move(census), SlotFunction(options.name_hash, schema.name_seed)).Run();
+  const SlotOf slot_of = SlotFunction(options.name_hash, schema.name_seed);
+  PXFS_ASSIGN(const Survey survey, TakeSurvey(engine, options.part_inodes));
+  bool clean = true;
+  CheckVisitor visitor = caller;
+  visitor.found = [&](Finding finding) {
+    clean = false;
+    if (caller.found) caller.found(std::move(finding));
+  };
+  for (const InodeRange& part : survey.parts) {
+    PXFS_ASSIGN(Census census, TakeCensus(engine, part));
+    if (part.begin == InodeId()) {
+      CheckSessions(census, options, visitor);
+      CheckCounters(census, visitor);
+    }
+    PXFS_TRY(Checker(std::move(census), slot_of, survey, visitor).Run());
+  }
+  if (!options.offline || survey.totals_right) return {};
+  // Where an inode is missing they cannot be right, and that is no other problem.
+  if (clean)
+    visitor.found({FindingKind::kCounter,
+                   InodeId(),
+                   {},
+                   "the totals of inodes, objects and bytes are wrong"});
+  if (visitor.mend) visitor.mend(survey.totals_key, "");
+  return {};
+}
+
+Result<std::vector<std::string>> CheckStore(KvEngine& engine, const CheckOptions& options) {
+  std::vector<std::string> problems;
+  CheckVisitor visitor;
+  visitor.found = [&](const Finding& finding) { problems.push_back(finding.Text()); };
+  PXFS_TRY(WalkStore(engine, options, visitor));
+  return problems;
 }
 
 }  // namespace pxfs::meta

@@ -12,6 +12,7 @@ void AddVersion(CLI::App& app, Command& command);
 void AddVolumeVerbs(CLI::App& app, Command& command);
 void AddIngest(CLI::App& app, Command& command);
 void AddWhere(CLI::App& app, Command& command);
+void AddFsck(CLI::App& app, Command& command);
 void AddDump(CLI::App& app, Command& command);
 void AddLoad(CLI::App& app, Command& command);
 void AddHot(CLI::App& app, Command& command);

@@ -1,19 +1,17 @@
 // What the host of a store does with the volumes at hand: checkpoints, and what loss of power left.
 #include <algorithm>
-#include <set>
-#include <tuple>
 
 #include "base/logging.h"
 #include "meta/content.h"
 #include "meta/counters.h"
 #include "meta/keys.h"
+#include "meta/known_objects.h"
 #include "meta/local_service_impl.h"
 
 namespace pxfs::meta {
 namespace {
 
 constexpr size_t kBatch = 500;
-using ObjectKey = std::tuple<uint64_t, uint64_t>;  // inode, object generation
 
 Status Distrust(Transaction& tx, InodeId inode) {
   PXFS_ASSIGN(InodeRecord * record, tx.EditInode(inode));
@@ -65,47 +63,15 @@ Status LocalService::EndCheckpoint(uint64_t checkpoint) {
 }
 
 Result<std::vector<ObjectRef>> LocalService::UnknownObjects(std::span<const ObjectRef> objects) {
-  // Also what is about to be published, or deleted, is known.
-  std::set<InodeId> reserved;
-  std::set<ObjectKey> reclaimed;
   KvEngine& engine = store_->engine();
-  const std::string reservations = keys::Make(keys::Family::kReservation);
-  PXFS_TRY(engine.Scan(reservations, keys::EndOf(reservations),
-                       [&](std::string_view key, std::string_view) {
-                         uint64_t inode = 0;
-                         if (keys::ReadNumber(key, 1, &inode)) reserved.insert(InodeId(inode));
-                         return true;
-                       }));
-  const std::string queue = keys::Make(keys::Family::kReclaim);
-  Status status;
-  PXFS_TRY(
-      engine.Scan(queue, keys::EndOf(queue), [&](std::string_view key, std::string_view value) {
-        const auto record = Decode<ReclaimRecord>(key, value);
-        if (!record) {
-          status = Fail(record.error());
-          return false;
-        }
-        for (const Replica& replica : record->replicas)
-          reclaimed.emplace(record->inode.value, replica.object_generation);
-        return true;
-      }));
-  PXFS_TRY(status);
+  PXFS_ASSIGN(const KnownObjects known,
+              KnownObjects::Load(engine, [&](InodeId inode) { return store_->GetInode(inode); }));
   PXFS_ASSIGN(const auto floor, ReadCounter(engine, kSweepFloor));
   std::vector<ObjectRef> unknown;
   for (const ObjectRef& object : objects) {
-    if (object.inode < InodeId(floor.value_or(0)) || object.inode >= first_new_inode_ ||
-        reserved.contains(object.inode) ||
-        reclaimed.contains({object.inode.value, object.object_generation}))
-      continue;
-    const auto inode = store_->GetInode(object.inode);
-    if (!inode && !(inode.error() == Code::kNotFound)) return Fail(inode.error());
-    const bool claimed =
-        inode && std::any_of((*inode)->replicas.begin(), (*inode)->replicas.end(),
-                             [&](const Replica& replica) {
-                               return replica.volume == object.volume &&
-                                      replica.object_generation == object.object_generation;
-                             });
-    if (!claimed) unknown.push_back(object);
+    if (object.inode < InodeId(floor.value_or(0)) || object.inode >= first_new_inode_) continue;
+    PXFS_ASSIGN(const bool is_known, known.Has(object));
+    if (!is_known) unknown.push_back(object);
   }
   return unknown;
 }
