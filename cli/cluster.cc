@@ -19,8 +19,10 @@ constexpr milliseconds kAttempt{50};
 
 Result<std::unique_ptr<meta::MetadataService>> OpenStore(const ClusterIdentity& identity,
                                                          milliseconds wait,
-                                                         milliseconds session_grace) {
+                                                         milliseconds session_grace,
+                                                         size_t max_inodes) {
   meta::LocalOptions options;
+  if (max_inodes != 0) options.inode_cache_entries = max_inodes;
   options.session_grace = session_grace;
   options.directory = identity.store_directory();
   options.lock_wait = wait;
@@ -45,7 +47,7 @@ struct OpenedService {
 // A server may be starting (it has the store, but no socket yet) or leaving (no socket any more,
 // but the store still), so both doors are tried in turn.
 Result<OpenedService> OpenAny(const ClusterIdentity& identity, milliseconds wait,
-                              milliseconds session_grace) {
+                              milliseconds session_grace, size_t max_inodes) {
   const auto deadline = steady_clock::now() + wait;
   for (;;) {
     meta::RemoteOptions options;
@@ -54,7 +56,8 @@ Result<OpenedService> OpenAny(const ClusterIdentity& identity, milliseconds wait
     if (remote) return OpenedService{std::move(*remote), false};
     if (!(remote.error() == Code::kUnavailable)) return Fail(remote.error());
     const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
-    auto local = OpenStore(identity, std::clamp(left, milliseconds(0), kAttempt), session_grace);
+    auto local =
+        OpenStore(identity, std::clamp(left, milliseconds(0), kAttempt), session_grace, max_inodes);
     if (local) return OpenedService{std::move(*local), true};
     if (!(local.error() == Code::kBusy) || left <= milliseconds(0))
       return Fail(ExplainAccess(identity, local.error()));
@@ -64,14 +67,15 @@ Result<OpenedService> OpenAny(const ClusterIdentity& identity, milliseconds wait
 }  // namespace
 
 Result<std::unique_ptr<Cluster>> Cluster::Open(const std::string& directory, Access access,
-                                               milliseconds wait, milliseconds session_grace) {
+                                               milliseconds wait, milliseconds session_grace,
+                                               size_t max_inodes) {
   std::unique_ptr<Cluster> cluster(new Cluster());
   PXFS_ASSIGN(cluster->identity_, ReadIdentity(directory));
   if (access == Access::kServe) {
-    PXFS_ASSIGN(cluster->metadata_, OpenStore(cluster->identity_, wait, session_grace));
+    PXFS_ASSIGN(cluster->metadata_, OpenStore(cluster->identity_, wait, session_grace, max_inodes));
     cluster->embedded_ = true;
   } else {
-    PXFS_ASSIGN(OpenedService opened, OpenAny(cluster->identity_, wait, session_grace));
+    PXFS_ASSIGN(OpenedService opened, OpenAny(cluster->identity_, wait, session_grace, max_inodes));
     cluster->metadata_ = std::move(opened.service);
     cluster->embedded_ = opened.embedded;
   }

@@ -35,9 +35,11 @@ class Cluster {
   // users whom the store or the serving process refuses.
   // session_grace: where the store is opened here, how long clients of a process that died may take
   // to come back and resume their sessions.
+  // max_inodes: how many inodes the store keeps in memory, where it is opened here; 0: the default.
   static Result<std::unique_ptr<Cluster>> Open(const std::string& directory, Access access,
                                                std::chrono::milliseconds wait,
-                                               std::chrono::milliseconds session_grace = {});
+                                               std::chrono::milliseconds session_grace = {},
+                                               size_t max_inodes = 0);
   ~Cluster();
 
   const ClusterIdentity& identity() const { return identity_; }

@@ -53,6 +53,12 @@ Result<std::unique_ptr<Host>> Host::Start(Cluster& cluster, HostOptions options)
   PXFS_TRY(host->jobs_->Start());
   jobs::RegisterJobService(*host->server_, *host->jobs_);
   PXFS_TRY(host->server_->Start());
+  auto pressure =
+      MemoryPressure::Watch([&cluster] { cluster.metadata().keeper()->ShrinkCaches(); });
+  if (pressure)
+    host->pressure_ = std::move(*pressure);
+  else
+    log::info("caches do not shrink when memory is short: {}", pressure.error().message());
   return host;
 }
 
@@ -97,7 +103,8 @@ void Host::HandOver(std::chrono::milliseconds limit) {
 }
 
 void Host::Stop() {
-  // First of all, so that calls that wait for jobs return.
+  pressure_.reset();
+  // Before the server, so that calls that wait for jobs return.
   if (jobs_) jobs_->Stop(jobs::StopMode::kLeaveRunning);
   if (server_) {
     server_->StopListening();

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 
+#include "base/memory_pressure.h"
 #include "base/result.h"
 #include "cli/cluster.h"
 #include "jobs/service.h"
@@ -62,6 +63,7 @@ class Host {
   std::unique_ptr<volumes::Maintenance> maintenance_;
   std::unique_ptr<jobs::JobService> jobs_;
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<MemoryPressure> pressure_;  // null where the kernel does not tell
   std::mutex mutex_;
   std::condition_variable disconnected_;
   uint64_t disconnects_ = 0;  // guarded by mutex_

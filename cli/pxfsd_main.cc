@@ -22,6 +22,7 @@ struct DaemonOptions {
   std::string log_file;
   std::string log_level = "info";
   double lock_wait_seconds = 30;
+  size_t max_inodes = 0;
 };
 
 // Blocks until SIGTERM or SIGINT, which must be blocked.
@@ -47,7 +48,8 @@ Status Run(const DaemonOptions& options) {
   PXFS_ASSIGN(const std::string directory, FindCluster(options.cluster));
   const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::duration<double>(options.lock_wait_seconds));
-  PXFS_ASSIGN(auto cluster, Cluster::Open(directory, Access::kServe, wait, kSessionGrace));
+  PXFS_ASSIGN(auto cluster,
+              Cluster::Open(directory, Access::kServe, wait, kSessionGrace, options.max_inodes));
   const std::string run_directory = cluster->identity().run_directory();
   PXFS_ASSIGN(auto host, Host::Start(*cluster, {.mountpoint = [run_directory] {
                 const auto mounts = ListMountRecords(run_directory);
@@ -75,6 +77,12 @@ int main(int argc, char** argv) {
                  "How long to wait for another process that has the cluster open (30)")
       ->check(CLI::Range(0.0, 1e6))
       ->type_name("SECONDS");
+  app.add_option(
+         "--max-inodes", options.max_inodes,
+         "How many inodes to keep in memory, and names as many: about 0.8 KiB for one of each "
+         "(200000)")
+      ->check(CLI::Range(size_t{1000}, size_t{1'000'000'000}))
+      ->type_name("N");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -9,6 +9,7 @@
 // Thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -22,7 +23,28 @@ namespace pxfs::meta {
 template <typename Key, typename Value, typename Hash = std::hash<Key>>
 class LruCache {
  public:
-  explicit LruCache(size_t capacity) : shard_capacity_(capacity / kShards + 1) {}
+  // capacity: entries, rounded down to a multiple of 64, at least 64.
+  explicit LruCache(size_t capacity) : shard_capacity_(std::max<size_t>(capacity / kShards, 1)) {}
+
+  size_t capacity() const { return shard_capacity_ * kShards; }
+  size_t Size() {
+    size_t size = 0;
+    for (Shard& shard : shards_) {
+      std::lock_guard lock(shard.mutex);
+      size += shard.index.size();
+    }
+    return size;
+  }
+  // Drops the half that was not used for longest. It may fill again.
+  void Shrink() {
+    for (Shard& shard : shards_) {
+      std::lock_guard lock(shard.mutex);
+      for (size_t drop = (shard.order.size() + 1) / 2; drop > 0; --drop) {
+        shard.index.erase(shard.order.back().first);
+        shard.order.pop_back();
+      }
+    }
+  }
 
   // When a miss was seen, for Fill.
   struct Moment {

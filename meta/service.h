@@ -129,6 +129,8 @@ struct ReclaimItem {
 
 struct Statistics {
   uint64_t inodes = 0, orphans = 0, reclaim_queue = 0, open_for_write = 0;
+  // What the service keeps in memory of inodes and of names, and of how many of each at most.
+  uint64_t cached_inodes = 0, cached_names = 0, max_inodes = 0;
   std::vector<SessionInfo> sessions;
 };
 
@@ -179,6 +181,8 @@ class StoreKeeper {
   virtual Result<std::vector<ObjectRef>> UnknownObjects(std::span<const ObjectRef> objects) = 0;
   // Unknown objects are deleted: PowerWasLost is false from now on, for processes to come too.
   virtual Status PowerLossSettled() = 0;
+  // Memory is short: gives back half of what is cached. It may be filled again.
+  virtual void ShrinkCaches() = 0;
 };
 
 class MetadataService {

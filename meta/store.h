@@ -65,6 +65,13 @@ class Store {
   KvEngine& engine() { return *engine_; }
   const Totals& totals() const { return totals_; }
   ContentEpochs& epochs() { return epochs_; }
+  size_t cached_inodes() { return inode_cache_.Size(); }
+  size_t cached_names() { return slot_cache_.Size(); }
+  size_t max_inodes() const { return inode_cache_.capacity(); }
+  void ShrinkCaches() {
+    inode_cache_.Shrink();
+    slot_cache_.Shrink();
+  }
 
  private:
   friend class Transaction;

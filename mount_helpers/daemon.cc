@@ -104,7 +104,7 @@ Status Daemon::OpenCluster() {
   const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::duration<double>(options_.lock_wait_seconds));
   PXFS_ASSIGN(cluster_, cli::Cluster::Open(options_.cluster_directory, cli::Access::kAny, wait,
-                                           cli::kSessionGrace));
+                                           cli::kSessionGrace, options_.max_inodes));
   if (!state_->mounted()) PXFS_TRY(CheckHidesNothing());
   if (cluster_->embedded()) {
     PXFS_ASSIGN(host_, cli::Host::Start(*cluster_, {.mountpoint = [this] {

@@ -29,6 +29,9 @@ Options (-o):
   default_permissions=on|off  check permission bits and ACLs (on)
   locks=local                 locks hold among the programs of this host (the default)
   lock_wait=SECONDS           how long to wait for another process that has the cluster open (30)
+  max_inodes=N                how many inodes the metadata service keeps in memory, and names as
+                                many: about 0.8 KiB for one of each (200000; where another process
+                                serves the cluster, that one's --max-inodes counts)
   log_file=FILE, log_level=trace|debug|info|warn|error|off
   foreground                  stay, log to standard error
   remount, nosuid, nodev, noexec, sync, dirsync, noatime, relatime, strictatime, nodiratime and
@@ -84,6 +87,15 @@ Result<double> Seconds(const std::string& option, const std::string& text) {
   return value;
 }
 
+Result<size_t> MaxInodes(const std::string& option, const std::string& text) {
+  constexpr size_t kLeast = 1000, kMost = 1'000'000'000;
+  size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < kLeast || number > kMost)
+    return Fail(Code::kInvalid, "option " + option + "=" + text + ": give a number from 1000 on");
+  return number;
+}
+
 Result<bool> OnOff(const std::string& option, const std::string& text) {
   if (text.empty() || text == "on") return true;
   if (text == "off") return false;
@@ -131,6 +143,8 @@ Status ApplyOption(MountOptions& options, std::string name, const std::string& v
                   "option locks=" + value + ": this version has local locks only (locks=local)");
   } else if (name == "lock_wait") {
     PXFS_ASSIGN(options.lock_wait_seconds, Seconds(name, value));
+  } else if (name == "max_inodes") {
+    PXFS_ASSIGN(options.max_inodes, MaxInodes(name, value));
   } else if (name == "subdir" && !value.empty()) {
     options.subdirectory = value;
   } else if (name == "log_file" && !value.empty()) {

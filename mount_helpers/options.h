@@ -24,6 +24,7 @@ struct MountOptions {
   double entry_timeout_seconds = 3600;
   double negative_timeout_seconds = 3600;
   double lock_wait_seconds = 30;
+  size_t max_inodes = 0;  // kept in memory by the service that this mount hosts; 0: the default
   Passthrough passthrough = Passthrough::kAuto;
   std::string log_file;  // empty: CLUSTER/log/
   std::string log_level = "info";

@@ -55,6 +55,10 @@ nlohmann::json ToJson(const State& state) {
       {"jobs", state.jobs},
       {"mounts", nlohmann::json::array()},
       {"sessions", nlohmann::json::array()},
+      {"cache",
+       {{"inodes", statistics.cached_inodes},
+        {"names", statistics.cached_names},
+        {"max_inodes", statistics.max_inodes}}},
       {"replication",
        {{"reclaim_queue", statistics.reclaim_queue}, {"orphans", statistics.orphans}}}};
   for (const meta::VolumeInfo& volume : state.volumes)
@@ -81,6 +85,9 @@ void Print(const State& state) {
               Count(statistics.inodes, "inode").c_str(),
               Count(statistics.open_for_write, "file").c_str(),
               Count(statistics.reclaim_queue, "object").c_str());
+  std::printf("cache    %s, %s, at most %lu of each\n",
+              Count(statistics.cached_inodes, "inode").c_str(),
+              Count(statistics.cached_names, "name").c_str(), statistics.max_inodes);
   for (const MountRecord& mount : state.mounts)
     std::printf("mount    %s (pid %d, transport %s, passthrough %s)\n",
                 OneLine(mount.mountpoint).c_str(), mount.daemon_pid, mount.transport.c_str(),

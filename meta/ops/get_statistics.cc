@@ -8,6 +8,9 @@ namespace pxfs::meta {
 Result<Statistics> LocalService::GetStatistics() {
   Statistics statistics;
   statistics.inodes = store_->totals().inodes();
+  statistics.cached_inodes = store_->cached_inodes();
+  statistics.cached_names = store_->cached_names();
+  statistics.max_inodes = store_->max_inodes();
   KvEngine& engine = store_->engine();
   const std::string orphans = keys::Make(keys::Family::kOrphan);
   PXFS_TRY(engine.Scan(orphans, keys::EndOf(orphans), [&](std::string_view, std::string_view) {

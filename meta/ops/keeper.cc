@@ -1,4 +1,6 @@
 // What the host of a store does with the volumes at hand: checkpoints, and what loss of power left.
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "base/logging.h"
@@ -52,6 +54,14 @@ Status LocalService::DistrustUnsyncedContent() {
 }
 
 bool LocalService::PowerWasLost() { return store_->epochs().power_was_lost(); }
+
+void LocalService::ShrinkCaches() {
+  const size_t before = store_->cached_inodes();
+  store_->ShrinkCaches();
+  ::malloc_trim(0);  // else the allocator keeps it
+  log::info("memory is short: {} of {} cached inodes are dropped", before - store_->cached_inodes(),
+            before);
+}
 
 Status LocalService::PowerLossSettled() { return store_->epochs().Settled(store_->engine()); }
 

@@ -177,6 +177,9 @@ void Encode(pb::Statistics& to, const Statistics& from) {
   to.set_orphans(from.orphans);
   to.set_reclaim_queue(from.reclaim_queue);
   to.set_open_for_write(from.open_for_write);
+  to.set_cached_inodes(from.cached_inodes);
+  to.set_cached_names(from.cached_names);
+  to.set_max_inodes(from.max_inodes);
   for (const SessionInfo& session : from.sessions) {
     pb::SessionInfo& item = *to.add_sessions();
     item.set_id(session.id.value);
@@ -192,6 +195,9 @@ void Decode(const pb::Statistics& from, Statistics& to, Validity&) {
   to.orphans = from.orphans();
   to.reclaim_queue = from.reclaim_queue();
   to.open_for_write = from.open_for_write();
+  to.cached_inodes = from.cached_inodes();
+  to.cached_names = from.cached_names();
+  to.max_inodes = from.max_inodes();
   for (const pb::SessionInfo& item : from.sessions())
     to.sessions.push_back(
         {SessionId(item.id()), item.description(), item.caches(), item.attached(),

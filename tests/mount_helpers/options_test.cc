@@ -28,6 +28,7 @@ TEST(MountOptions, BothSpellingsOfNames) {
   EXPECT_EQ(ParseArguments({"a", "b", "-o", "attr_timeout=2.5"})->attr_timeout_seconds, 2.5);
   EXPECT_EQ(ParseArguments({"a", "b", "-opassthrough=off,negative-timeout=0"})->passthrough,
             Passthrough::kOff);
+  EXPECT_EQ(ParseArguments({"a", "b", "-o", "max-inodes=20000"})->max_inodes, 20000u);
 }
 
 TEST(MountOptions, ARemountMayRepeatWhatTheMountTableShows) {
@@ -43,6 +44,9 @@ TEST(MountOptions, WhatIsWrongIsNamed) {
       {"attr_timeout=-1", "-1"},
       {"passthrough=maybe", "maybe"},
       {"subdir=", "subdir"},
+      {"max_inodes=999", "max_inodes=999"},
+      {"max_inodes=many", "many"},
+      {"max_inodes=10k", "10k"},
       {"locks=cluster", "locks=cluster"},
       {"allow_other=2", "allow_other=2"}};
   for (const auto& [option, named] : cases) {

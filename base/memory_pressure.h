@@ -1,0 +1,39 @@
+// MemoryPressure: notices that programs have to wait for memory, which those with caches can give
+// back. The kernel says so (PSI: Documentation/accounting/psi.rst).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace pxfs {
+
+class MemoryPressure {
+ public:
+  // Calls `relieve`, from a thread of its own, when programs of the machine, or of this process's
+  // cgroup, were kept waiting for memory for a tenth of a second within a second; once a second at
+  // most. kNotSupported: the kernel does not tell.
+  static Result<std::unique_ptr<MemoryPressure>> Watch(std::function<void()> relieve);
+  // The same whenever poll(2) finds POLLPRI at one of `triggers`.
+  static Result<std::unique_ptr<MemoryPressure>> Watch(std::vector<UniqueFd> triggers,
+                                                       std::function<void()> relieve);
+  // Waits for `relieve` if it runs.
+  ~MemoryPressure();
+  MemoryPressure(const MemoryPressure&) = delete;
+  MemoryPressure& operator=(const MemoryPressure&) = delete;
+
+ private:
+  MemoryPressure() = default;
+  void Loop();
+
+  std::vector<UniqueFd> triggers_;
+  UniqueFd stop_;
+  std::function<void()> relieve_;
+  std::thread thread_;
+};
+
+}  // namespace pxfs
