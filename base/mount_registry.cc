@@ -28,15 +28,6 @@ void RemoveTemporaries(const std::string& run_directory, pid_t supervisor) {
   }
 }
 
-// A process that has ended and that nobody has waited for yet is not alive: its pidfd is readable.
-// A number may mean another process since, as records outlast a reboot.
-bool Alive(pid_t pid, uint64_t started) {
-  const UniqueFd process(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
-  pollfd ended{process.get(), POLLIN, 0};
-  if (!process || ::poll(&ended, 1, 0) != 0) return false;
-  return StartOfProcess(pid) == started;
-}
-
 }  // namespace
 
 uint64_t StartOfProcess(pid_t pid) {
@@ -49,6 +40,14 @@ uint64_t StartOfProcess(pid_t pid) {
   for (int i = 0; i < 19; ++i) fields >> skipped;
   uint64_t start = 0;
   return fields >> start ? start : 0;
+}
+
+bool IsAlive(pid_t pid, uint64_t started) {
+  // One that has ended and that nobody has waited for yet has a number and a start: its pidfd
+  // tells.
+  const UniqueFd process(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
+  pollfd ended{process.get(), POLLIN, 0};
+  return process && ::poll(&ended, 1, 0) == 0 && StartOfProcess(pid) == started;
 }
 
 std::string MountControlPath(const std::string& run_directory, pid_t supervisor_pid) {
@@ -91,7 +90,7 @@ std::vector<MountRecord> ListMountRecords(const std::string& run_directory) {
     record.transport = json->value("transport", "");
     record.passthrough = json->value("passthrough", false);
     record.serves_cluster = json->value("serves_cluster", false);
-    if (Alive(record.supervisor_pid, record.supervisor_started)) {
+    if (IsAlive(record.supervisor_pid, record.supervisor_started)) {
       records.push_back(std::move(record));
     } else {
       ::unlink(file.path().c_str());

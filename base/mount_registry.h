@@ -27,6 +27,8 @@ struct MountRecord {
 // When a process began, in ticks since the machine did; with its number it names a process for
 // good. 0: there is none.
 uint64_t StartOfProcess(pid_t pid);
+// Whether the process that had this number and start still runs.
+bool IsAlive(pid_t pid, uint64_t started);
 
 // Where the supervisor of a mount takes orders: a Unix socket (cli/mount_control.h).
 std::string MountControlPath(const std::string& run_directory, pid_t supervisor_pid);

@@ -52,6 +52,7 @@ Result<std::unique_ptr<Host>> Host::Start(Cluster& cluster, HostOptions options)
                               std::move(options.mountpoint)});
   PXFS_TRY(host->jobs_->Start());
   jobs::RegisterJobService(*host->server_, *host->jobs_);
+  cluster.metadata().keeper()->BeginServing();
   PXFS_TRY(host->server_->Start());
   auto pressure =
       MemoryPressure::Watch([&cluster] { cluster.metadata().keeper()->ShrinkCaches(); });

@@ -115,6 +115,7 @@ class LocalService final : public MetadataService, public StoreKeeper {
   bool PowerWasLost() override;
   Result<std::vector<ObjectRef>> UnknownObjects(std::span<const ObjectRef> objects) override;
   Status PowerLossSettled() override;
+  void BeginServing() override;
   void ShrinkCaches() override;
 
  private:

@@ -258,6 +258,8 @@ std::string Encode(const SessionRecord& record) {
   pb::Session m;
   m.set_description(record.description);
   m.set_caches(record.caches);
+  m.set_holder(record.holder);
+  m.set_holder_started(record.holder_started);
   return Serialize(m);
 }
 
@@ -265,7 +267,7 @@ template <>
 Result<SessionRecord> Decode(std::string_view key, std::string_view value) {
   pb::Session m;
   if (!Parse(value, &m)) return DamagedRecord(key, "not a session");
-  return SessionRecord{m.description(), m.caches()};
+  return SessionRecord{m.description(), m.caches(), m.holder(), m.holder_started()};
 }
 
 std::string Encode(const SchemaRecord& record) {

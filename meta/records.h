@@ -81,6 +81,8 @@ struct ReclaimRecord {
 struct SessionRecord {
   std::string description;
   bool caches = false;
+  pid_t holder = 0;  // with its start, StartOfProcess
+  uint64_t holder_started = 0;
 };
 
 struct SchemaRecord {

@@ -15,6 +15,8 @@
 // Errors that every method can return and that are not listed again: kIo, kCorruption, kUnavailable.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
 #include <span>
@@ -65,6 +67,9 @@ struct SessionSpec {
   std::string description;            // for people: "mount /data", "pxfs ingest"; empty: as before (resume)
   SessionId resume;                   // a session of an earlier process to take over; 0: a new one
   CacheListener* listener = nullptr;  // null: the session caches nothing. Outlives the session.
+  // The process on this node whose end means that nobody will resume the session and that nothing is
+  // cached any more: a mount's supervisor. 0: there is none to tell.
+  pid_t holder = 0;
 };
 
 struct SessionInfo {
@@ -181,6 +186,9 @@ class StoreKeeper {
   virtual Result<std::vector<ObjectRef>> UnknownObjects(std::span<const ObjectRef> objects) = 0;
   // Unknown objects are deleted: PowerWasLost is false from now on, for processes to come too.
   virtual Status PowerLossSettled() = 0;
+  // Others are served from now on: until sessions that cache and that nobody has resumed yet are
+  // resumed, for as long as the grace for sessions lasts, no mutation returns.
+  virtual void BeginServing() = 0;
   // Memory is short: gives back half of what is cached. It may be filled again.
   virtual void ShrinkCaches() = 0;
 };

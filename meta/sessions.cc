@@ -1,8 +1,11 @@
 #include "meta/sessions.h"
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
+#include "base/logging.h"
+#include "base/mount_registry.h"
 #include "meta/keys.h"
 
 namespace pxfs::meta {
@@ -28,7 +31,14 @@ Status SessionTable::Load() {
           status = record ? Status(DamagedRecord(key, "no number")) : Fail(record.error());
           return false;
         }
-        sessions_[SessionId(id)] = {record->description, record->caches, false, now, nullptr};
+        sessions_[SessionId(id)] = {.description = record->description,
+                                    .caches = record->caches,
+                                    .attached = false,
+                                    .detached_since = now,
+                                    .holder = record->holder,
+                                    .holder_started = record->holder_started,
+                                    .awaited = false,
+                                    .queue = nullptr};
         return true;
       }));
   return status;
@@ -42,7 +52,8 @@ Result<SessionId> SessionTable::Open(const SessionSpec& spec) {
   }
   std::shared_ptr<ListenerQueue> queue, replaced;
   if (spec.listener) queue = std::make_shared<ListenerQueue>(id, *spec.listener);
-  SessionRecord record{spec.description, spec.listener != nullptr};
+  SessionRecord record{spec.description, spec.listener != nullptr, spec.holder,
+                       spec.holder != 0 ? StartOfProcess(spec.holder) : 0};
   {
     std::unique_lock lock(mutex_);
     const auto it = sessions_.find(id);
@@ -54,6 +65,9 @@ Result<SessionId> SessionTable::Open(const SessionSpec& spec) {
     session.description = record.description;
     session.caches = record.caches;
     session.attached = true;
+    session.awaited = false;
+    session.holder = record.holder;
+    session.holder_started = record.holder_started;
     CountListeners();
   }
   // The listener before may still be in a call: it is left in peace only once that has returned.
@@ -70,6 +84,36 @@ Result<SessionId> SessionTable::Open(const SessionSpec& spec) {
   return id;
 }
 
+void SessionTable::AwaitResumptions(std::chrono::milliseconds grace) {
+  std::unique_lock lock(mutex_);
+  await_until_ = std::chrono::steady_clock::now() + grace;
+  for (auto& [id, session] : sessions_)
+    session.awaited = session.caches && !session.attached &&
+                      (session.holder == 0 || IsAlive(session.holder, session.holder_started));
+  CountListeners();
+}
+
+void SessionTable::WaitForAwaited(SessionId except) {
+  const auto missing = [&] {
+    return std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& entry) {
+      return entry.second.awaited && entry.first != except;
+    });
+  };
+  {
+    std::shared_lock lock(mutex_);
+    if (awaited_changed_.wait_until(lock, await_until_,
+                                    [&] { return missing() == sessions_.end(); }))
+      return;
+  }
+  std::unique_lock lock(mutex_);
+  for (auto late = missing(); late != sessions_.end(); late = missing()) {
+    log::warn("session {} ({}) was not resumed; not waiting for it any more", late->first.value,
+              late->second.description);
+    late->second.awaited = false;
+  }
+  CountListeners();
+}
+
 void SessionTable::Remove(SessionId session) {
   std::shared_ptr<ListenerQueue> queue;
   std::unique_lock lock(mutex_);
@@ -83,15 +127,18 @@ void SessionTable::Remove(SessionId session) {
 }
 
 void SessionTable::CountListeners() {
-  size_t count = 0;
+  size_t count = 0, awaited = 0;
   uint64_t only = 0;
   for (const auto& [id, session] : sessions_) {
+    if (session.awaited) ++awaited;
     if (!session.queue) continue;
     ++count;
     only = id.value;
   }
   only_listener_.store(count == 1 ? only : 0);
   listeners_.store(count);
+  awaited_.store(awaited);
+  awaited_changed_.notify_all();
 }
 
 Status SessionTable::Require(SessionId session) const {
@@ -133,12 +180,14 @@ std::vector<SessionInfo> SessionTable::List() const {
 }
 
 bool SessionTable::OthersListen(SessionId except) const {
+  if (awaited_.load(std::memory_order_acquire) > 0) return true;
   const size_t listeners = listeners_.load(std::memory_order_acquire);
   if (listeners == 0) return false;
   return listeners > 1 || only_listener_.load(std::memory_order_acquire) != except.value;
 }
 
 void SessionTable::Deliver(SessionId except, std::vector<Invalidation> items) {
+  if (awaited_.load(std::memory_order_acquire) > 0) WaitForAwaited(except);
   std::vector<std::shared_ptr<ListenerQueue>> queues;
   {
     std::shared_lock lock(mutex_);

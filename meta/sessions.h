@@ -8,11 +8,17 @@
 // the revoke timeout,
 //    once: it is late from then on, and nobody waits for it until it has caught up.
 //
+// 3. A caching session of the process before this one is detached until its client has found this
+// process and resumed it; the client drops what it caches before that. A mutation that returned in
+// between could be missed by it, so it waits (AwaitResumptions), but not for a client that cannot
+// come any more, and not for longer than the grace.
+//
 // Thread-safe.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <shared_mutex>
@@ -35,6 +41,9 @@ class SessionTable {
   Status Load();
 
   Result<SessionId> Open(const SessionSpec& spec);
+  // From now on deliveries wait for the caching sessions that are detached now, up to `grace` from
+  // now. Those whose holder has ended are not waited for.
+  void AwaitResumptions(std::chrono::milliseconds grace);
   // Stops its listener; its record is the caller's to erase.
   void Remove(SessionId session);
 
@@ -57,17 +66,25 @@ class SessionTable {
     bool caches = false;
     bool attached = false;
     std::chrono::steady_clock::time_point detached_since;
+    pid_t holder = 0;
+    uint64_t holder_started = 0;
+    bool awaited = false;
     std::shared_ptr<ListenerQueue> queue;  // null without a listener
   };
 
+  // With mutex_ held, after any change of sessions_.
   void CountListeners();
+  void WaitForAwaited(SessionId except);
 
   Store& store_;
   const std::chrono::milliseconds revoke_timeout_;
   mutable std::shared_mutex mutex_;  // guards sessions_
   std::map<SessionId, Session> sessions_;
   std::atomic<size_t> listeners_{0};
-  std::atomic<uint64_t> only_listener_{0};  // its session, if listeners_ is 1
+  std::atomic<size_t> awaited_{0};  // sessions
+  std::condition_variable_any awaited_changed_;
+  std::chrono::steady_clock::time_point await_until_;  // guarded by mutex_
+  std::atomic<uint64_t> only_listener_{0};             // its session, if listeners_ is 1
 };
 
 // Collects what a mutation made untrue, and delivers it. Made after the commit, so that it sees

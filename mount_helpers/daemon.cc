@@ -54,6 +54,8 @@ class Daemon {
   Status OpenCluster();
   Status CheckHidesNothing() const;
   Status OpenMetadataSession();
+  void MakeTransport(UniqueFd device);
+  void ForgetCaches();
   std::string OfflineVolumes() const;
   void Ready();
   void MountGone();
@@ -143,6 +145,7 @@ Status Daemon::OpenMetadataSession() {
   meta::SessionSpec spec;
   spec.description = "mount " + options_.mountpoint;
   spec.listener = &revoker_;
+  spec.holder = ::getppid();
   spec.resume = SessionId(state_->session());
   auto session = cluster_->metadata().OpenSession(spec);
   if (!session && session.error() == Code::kNotFound && spec.resume) {
@@ -157,11 +160,32 @@ Status Daemon::OpenMetadataSession() {
   return {};
 }
 
+void Daemon::MakeTransport(UniqueFd device) {
+  fs::DevFuseTransport::Options transport_options;
+  transport_options.passthrough = options_.passthrough != Passthrough::kOff;
+  const auto processors = static_cast<int>(std::thread::hardware_concurrency());
+  transport_options.threads = std::clamp(2 * processors, 4, 16);
+  transport_options.polling_threads = std::clamp(processors, 1, transport_options.threads / 2);
+  transport_ =
+      std::make_unique<fs::DevFuseTransport>(std::move(device), *state_, transport_options);
+}
+
+// What others changed while no daemon was there to be told must not stay in the kernel's caches;
+// and as long as nobody answers requests, nothing gets into them. So from here on this mount has
+// nothing to drop until it serves, and others need not wait for that.
+void Daemon::ForgetCaches() {
+  if (auto expired = transport_->ExpireAllNames(); !expired)
+    log::warn("names that are cached may be out of date: {}", expired.error().message());
+}
+
 Status Daemon::Prepare() {
   ::signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit();
   PXFS_ASSIGN(state_, fs::ConnectionState::Adopt(UniqueFd(kStateFd)));
   UniqueFd device(kDeviceFd);
+  const int device_number = device.get();
+  MakeTransport(std::move(device));
+  if (state_->mounted()) ForgetCaches();
   PXFS_TRY(OpenCluster());
   PXFS_TRY(OpenMetadataSession());
 
@@ -181,14 +205,6 @@ Status Daemon::Prepare() {
     fs_options.root = root->inode;
   }
 
-  fs::DevFuseTransport::Options transport_options;
-  transport_options.passthrough = options_.passthrough != Passthrough::kOff;
-  const auto processors = static_cast<int>(std::thread::hardware_concurrency());
-  transport_options.threads = std::clamp(2 * processors, 4, 16);
-  transport_options.polling_threads = std::clamp(processors, 1, transport_options.threads / 2);
-  const int device_number = device.get();
-  transport_ =
-      std::make_unique<fs::DevFuseTransport>(std::move(device), *state_, transport_options);
   file_system_ = std::make_unique<fs::FileSystem>(cluster_->metadata(), cluster_->volumes(),
                                                   *transport_, *state_, session_id_, fs_options);
   PXFS_ASSIGN(session_, fs::Session::Create(*file_system_, *transport_, revoker_));

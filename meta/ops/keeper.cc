@@ -55,6 +55,8 @@ Status LocalService::DistrustUnsyncedContent() {
 
 bool LocalService::PowerWasLost() { return store_->epochs().power_was_lost(); }
 
+void LocalService::BeginServing() { sessions_.AwaitResumptions(options_.session_grace); }
+
 void LocalService::ShrinkCaches() {
   const size_t before = store_->cached_inodes();
   store_->ShrinkCaches();

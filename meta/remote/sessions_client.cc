@@ -24,7 +24,7 @@ void SessionsClient::Listener::Drop() {
 }
 
 Result<SessionId> SessionsClient::Open(const SessionSpec& spec) {
-  Session session{spec.description, 0};
+  Session session{spec.description, 0, spec.holder};
   if (spec.listener) {
     // Known before the server can name it.
     std::lock_guard lock(mutex_);
@@ -51,6 +51,7 @@ Result<SessionId> SessionsClient::SendOpen(const Session& session, SessionId res
   request->set_description(session.description);
   request->set_resume(resume.value);
   request->set_listener(session.number);
+  request->set_holder(session.holder);
   PXFS_ASSIGN(const std::string bytes, request.Serialize());
   PXFS_ASSIGN(const std::string reply_bytes,
               answered ? caller_->CallOnce(pb::METHOD_OPEN_SESSION, bytes, answered)

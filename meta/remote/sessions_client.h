@@ -44,6 +44,7 @@ class SessionsClient {
   struct Session {
     std::string description;
     uint64_t number = 0;  // of its listener; 0: none
+    pid_t holder = 0;
   };
 
   void StartWatching();

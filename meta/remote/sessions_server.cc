@@ -64,6 +64,7 @@ Result<std::string> SessionsServer::Open(const rpc::Peer& peer, std::string_view
   SessionSpec spec;
   spec.description = request->description();
   spec.resume = SessionId(request->resume());
+  spec.holder = request->holder();
   Session session;
   session.client = peer.client;
   if (request->listener() != 0) {

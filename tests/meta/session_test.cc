@@ -2,10 +2,14 @@
 // meta/sessions.cc, meta/listener_queue.cc, ops/close_session.cc, files_to_recover.cc,
 // open_for_write.cc.
 #include <linux/fs.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -135,6 +139,83 @@ TEST_P(SessionTest, AStuckListenerDelaysOnceAndNotForEver) {
   EXPECT_OK(service_->CloseSession(a));
   EXPECT_OK(service_->CloseSession(b));
 }
+
+// A session that caches, of a service that died, and a change by another one in its successor.
+class RestartTest : public SessionTest {
+ protected:
+  void Restart(std::chrono::milliseconds grace, pid_t holder) {
+    {
+      Recorder before;
+      SessionSpec spec{"mount", {}, &before};
+      spec.holder = holder;
+      caching_ = Value(service_->OpenSession(spec));
+      options_.session_grace = grace;
+      // The listener ends with the process, the session does not.
+      service_.reset();
+    }
+    Start();
+    ReportVolume();
+    service_->keeper()->BeginServing();
+  }
+  std::future<Code> Change() {
+    return std::async(std::launch::async, [this] {
+      return CodeOf(service_->MakeNode(ctx_, kRootInode, "d", {S_IFDIR | 0755, 0, 0, ""}));
+    });
+  }
+  SessionId caching_;
+};
+
+TEST_P(RestartTest, AChangeWaitsForASessionThatIsStillToBeResumed) {
+  Restart(std::chrono::minutes(10), ::getpid());
+  auto change = Change();
+  EXPECT_EQ(change.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+  Recorder listener;
+  SessionSpec spec{"", caching_, &listener};
+  EXPECT_EQ(Value(service_->OpenSession(spec)), caching_);
+  EXPECT_EQ(change.get(), Code{});
+  EXPECT_TRUE(Has(listener.Take(), Kind::kEntry, kRootInode, "d"));
+  EXPECT_OK(service_->CloseSession(caching_));
+}
+
+TEST_P(RestartTest, OrUntilItIsClosedOrTheGraceIsOver) {
+  Restart(std::chrono::minutes(10), 0);
+  auto change = Change();
+  EXPECT_EQ(change.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+  EXPECT_OK(service_->CloseSession(caching_));
+  EXPECT_EQ(change.get(), Code{});
+
+  Restart(std::chrono::milliseconds(50), 0);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_OK(service_->RemoveDirectory(ctx_, kRootInode, "d"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+}
+
+TEST_P(RestartTest, NotForOneThatNobodyCanResume) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  {
+    Recorder before;
+    SessionSpec spec{"mount", {}, &before};
+    spec.holder = child;
+    caching_ = Value(service_->OpenSession(spec));
+    service_.reset();
+  }
+  ::kill(child, SIGKILL);
+  siginfo_t ended;  // it stays to be waited for, as the dead do where nobody looks after them
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT), 0);
+  options_.session_grace = std::chrono::minutes(10);
+  Start();
+  ReportVolume();
+  service_->keeper()->BeginServing();
+  EXPECT_EQ(Change().get(), Code{});
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, RestartTest,
+                         testing::Values(EngineKind::kMemory, EngineKind::kLevelDb));
 
 TEST_P(SessionTest, ListenersAreNotCalledAfterTheirSession) {
   auto listener = std::make_unique<Recorder>();

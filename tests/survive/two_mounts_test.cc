@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -86,6 +88,41 @@ TEST_P(TwoMounts, WriteOneFileWithoutWaitingForEachOther) {
   EXPECT_EQ(b.st_size, 100);
   EXPECT_EQ(a.st_mode, b.st_mode);
   EXPECT_STATUS((*other)->Stop());
+  EXPECT_STATUS((*mounted)->Stop());
+}
+
+// A mount that caches has lost its service and cannot notice it yet: until it has, its kernel shows
+// what it had, so nobody is told that anything has changed.
+TEST(RestartedService, AChangeIsNotOverBeforeEveryMountHasForgottenWhatItHad) {
+  auto mounted = MountedCluster::Start(
+      {.shape = Shape::kDaemon, .options = "", .cluster = {.ext4_image = true}});
+  ASSERT_TRUE(mounted) << mounted.error().message();
+  auto other = (*mounted)->MountAgain("other");
+  ASSERT_TRUE(other) << other.error().message();
+  const std::string here = (*mounted)->path() + "/name", there = (*other)->path() + "/name";
+  ASSERT_TRUE(OpenAt(AT_FDCWD, here, O_WRONLY | O_CREAT, 0644));
+  struct stat st;
+  ASSERT_EQ(::stat(there.c_str(), &st), 0);
+  auto frozen = Process::Find((*other)->record().daemon_pid);
+  ASSERT_TRUE(frozen) << frozen.error().message();
+  frozen->Signal(SIGSTOP);
+  ASSERT_STATUS((*mounted)->KillAndRestartDaemon());
+  auto removal = std::async(std::launch::async, [&] { return ::unlink(here.c_str()); });
+  EXPECT_EQ(removal.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout)
+      << "it returned while the other mount shows the name";
+  EXPECT_EQ(::stat(there.c_str(), &st), 0) << "from the kernel's cache";
+  frozen->Signal(SIGCONT);
+  EXPECT_EQ(removal.get(), 0);
+  EXPECT_EQ(::stat(there.c_str(), &st), -1) << "a stale name";
+  EXPECT_EQ(errno, ENOENT);
+
+  // A mount that was killed altogether is not waited for.
+  ASSERT_TRUE(OpenAt(AT_FDCWD, here, O_WRONLY | O_CREAT, 0644));
+  ASSERT_STATUS((*other)->Kill());
+  ASSERT_STATUS((*mounted)->KillAndRestartDaemon());
+  const auto before = Clock::now();
+  EXPECT_EQ(::unlink(here.c_str()), 0);
+  EXPECT_LT(Clock::now() - before, std::chrono::seconds(8)) << "the grace is 10 s";
   EXPECT_STATUS((*mounted)->Stop());
 }
 
