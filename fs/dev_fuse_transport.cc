@@ -16,6 +16,25 @@
 
 namespace pxfs::fs {
 
+namespace {
+
+// Source: FUSE_HANDLE_KILLPRIV_V2 in <linux/fuse.h>.
+bool SaysClearSetId(const fuse_in_header& header) {
+  const void* body = &header + 1;
+  switch (header.opcode) {
+    case FUSE_SETATTR:
+      return static_cast<const fuse_setattr_in*>(body)->valid & FATTR_KILL_SUIDGID;
+    case FUSE_OPEN:
+      return static_cast<const fuse_open_in*>(body)->open_flags & FUSE_OPEN_KILL_SUIDGID;
+    case FUSE_WRITE:
+      return static_cast<const fuse_write_in*>(body)->write_flags & FUSE_WRITE_KILL_SUIDGID;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 DevFuseTransport::DevFuseTransport(UniqueFd device, ConnectionState& state, const Options& options)
     : device_(std::move(device)),
       state_(state),
@@ -61,6 +80,7 @@ ssize_t DevFuseTransport::Read(void* buffer, size_t size) {
   if (own_server_) own_server_->reading = false;
   if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) return n;
   current_request_ = header->unique & ~abi::kUniqueResent;
+  clears_set_id_ = SaysClearSetId(*header);
   if (header->opcode == abi::kOpTmpfile) {
     // The same request and reply as CREATE; the kernel's name for it, "/", is one that no CREATE
     // can have.

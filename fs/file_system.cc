@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "fs/caller.h"
 #include "fs/errno.h"
 
 namespace pxfs::fs {
@@ -157,17 +158,46 @@ void FileSystem::UpdateObjects(const meta::CallContext& ctx, const meta::Attr& a
   }
 }
 
-void FileSystem::ClearSuid(const meta::CallContext& ctx, InodeId inode) {
-  if (ctx.uid == 0) return;
+Result<meta::Attr> FileSystem::SetAttr(fuse_req_t request, InodeId inode,
+                                       const meta::AttrChange& change) {
+  meta::CallContext ctx = ContextOf(request);
+  // Who is in the file's group keeps setgid where it is no program's, and a chown is by the group
+  // before it. Where setuid goes too, Linux sees the mode changed, by the rules of chmod(2): by the
+  // group after it.
+  std::optional<meta::Attr> before;
+  if (change.clear_suid && change.gid) {
+    PXFS_ASSIGN(before, metadata_.GetAttr(ctx, inode));
+  }
+  auto changed = metadata_.SetAttr(ctx, inode, change);
+  if (!changed || !change.clear_suid || changed->is_directory()) return changed;
+  if ((changed->mode & (S_ISGID | S_IXGRP)) != S_ISGID) return changed;
+  const auto caller = Caller::Find(*fuse_req_ctx(request));
+  const bool was_in_group = caller.InGroup(before ? before->gid : changed->gid);
+  const bool as_chmod = before && (before->mode & S_ISUID);
+  if (caller.may_set_id || (was_in_group && (!as_chmod || caller.InGroup(changed->gid))))
+    return changed;
+  ctx.request = 0;  // it has been recorded with the change above
+  return metadata_.SetAttr(ctx, inode, {.mode = changed->mode & 07777 & ~uint32_t{S_ISGID}});
+}
+
+void FileSystem::ClearSetId(fuse_req_t request, InodeId inode) {
+  const meta::CallContext ctx = ContextOf(request);
   auto attr = metadata_.GetAttr(ctx, inode);
   if (!attr || (attr->mode & (S_ISUID | S_ISGID)) == 0) return;
-  meta::AttrChange change;
-  change.clear_suid = true;
-  if (auto changed = metadata_.SetAttr(ctx, inode, change)) {
+  if (auto changed = SetAttr(request, inode, {.clear_suid = true})) {
     UpdateObjects(ctx, *changed, true, false);
   } else {
-    log::warn("inode {}: clearing setuid: {}", inode.value, changed.error().message());
+    log::warn("inode {}: clearing set-id bits: {}", inode.value, changed.error().message());
   }
+}
+
+void FileSystem::RemoveCapabilities(InodeId inode) {
+  constexpr std::string_view kName = "security.capability";
+  const meta::CallContext ctx{.session = session_};
+  if (!metadata_.GetXattr(ctx, inode, kName)) return;
+  auto removed = metadata_.RemoveXattr(ctx, inode, kName);
+  if (!removed && removed.error() != Code::kNoData)
+    log::warn("inode {}: removing its capabilities: {}", inode.value, removed.error().message());
 }
 
 namespace {

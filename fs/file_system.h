@@ -97,8 +97,13 @@ class FileSystem {
   // Owner, mode and times of an inode's objects follow the inode (the fast path shows and enforces
   // them).
   void UpdateObjects(const meta::CallContext& ctx, const meta::Attr& attr, bool owner, bool times);
-  // Writing by others than root clears setuid and setgid.
-  void ClearSuid(const meta::CallContext& ctx, InodeId inode);
+  // MetadataService::SetAttr, where `change` clears set-id bits with the caller's right to keep
+  // setgid in mind.
+  Result<meta::Attr> SetAttr(fuse_req_t request, InodeId inode, const meta::AttrChange& change);
+  // Takes the set-id bits, if there are any, from a file whose content the caller has changed.
+  void ClearSetId(fuse_req_t request, InodeId inode);
+  // Takes the capabilities of a program, if it has any, from a file whose content has changed.
+  void RemoveCapabilities(InodeId inode);
 
  private:
   void OverlayObject(meta::Attr& attr, const struct stat& object, bool content) const;

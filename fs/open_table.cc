@@ -274,9 +274,9 @@ Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
                                const meta::Location* created) {
   // Who has it open here goes on with the object that it has.
   const VolumeId present(file->in_use() ? file->record->volume : 0);
-  Result<meta::Location> granted =
-      created ? Result<meta::Location>(*created)
-              : file.Outside([&] { return env_.metadata->OpenForWrite(ctx, file->inode, present); });
+  Result<meta::Location> granted = created ? Result<meta::Location>(*created) : file.Outside([&] {
+    return env_.metadata->OpenForWrite(ctx, file->inode, present);
+  });
   if (!granted) return Fail(granted.error());
   file->grant_unsure = false;
   file->granted_again = file->written();
@@ -312,7 +312,7 @@ Status OpenTable::BeginReading(const meta::CallContext& ctx, Turn& file) {
 }
 
 Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId inode, Mode mode,
-                                          bool prefer_daemon, const meta::Location* created) {
+                                          const meta::Location* created) {
   PXFS_ASSIGN(Turn file, FindOrAdd(inode));
   const bool write = mode == Mode::kWrite;
   Status begun;
@@ -335,8 +335,7 @@ Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId 
   opened.backing_id = file->record->backing_id;
   // A backing that was opened for reading cannot take writes, and cannot be exchanged while it is
   // in use.
-  opened.direct_io =
-      opened.backing_id > 0 && ((write && !file->record->backing_writable) || prefer_daemon);
+  opened.direct_io = opened.backing_id > 0 && write && !file->record->backing_writable;
   opened.size_bytes = file->size_bytes;
   if (!AlreadyCounted(ctx)) {
     OpenCounts counts = file->counts();
@@ -400,6 +399,16 @@ Result<std::shared_ptr<UniqueFd>> OpenTable::Descriptor(InodeId inode, bool writ
     f.fd_writable = writable;
   }
   return f.fd;
+}
+
+bool OpenTable::IsWritten(InodeId inode) {
+  auto file = Find(inode);
+  return file && (*file)->written();
+}
+
+bool OpenTable::HasBacking(InodeId inode) {
+  auto file = Find(inode);
+  return file && (*file)->record->backing_id > 0;
 }
 
 Result<struct stat> OpenTable::Stat(OpenFile& file) {

@@ -152,8 +152,8 @@ class OpenTable {
   enum class Mode { kRead, kWrite };
   // Counts an open of the inode, and gets the write grant for the first writer. `created`: the
   // location as MetadataService::Create returned it, with the grant, which is given back where the
-  // mode is kRead. `prefer_daemon`: the daemon must see this open's writes.
-  Result<Opened> Open(const meta::CallContext& ctx, InodeId inode, Mode mode, bool prefer_daemon,
+  // mode is kRead.
+  Result<Opened> Open(const meta::CallContext& ctx, InodeId inode, Mode mode,
                       const meta::Location* created = nullptr);
   // Counts a release. The last writer's commits size and times to metadata.
   Status Release(const meta::CallContext& ctx, InodeId inode, Mode mode);
@@ -170,6 +170,10 @@ class OpenTable {
   std::optional<Turn> TakeTurn(InodeId inode);
   // The open file, locked, if the mount has it open or idle.
   std::optional<OpenFileRef> Find(InodeId inode);
+  // Somebody here has it open for writing.
+  bool IsWritten(InodeId inode);
+  // The kernel has a backing for the inode.
+  bool HasBacking(InodeId inode);
   // A descriptor of the object of an open file. kStale: the mount does not have it open.
   Result<std::shared_ptr<UniqueFd>> Descriptor(InodeId inode, bool writable);
   // The content of an open file as it is on its volume now. Needs the file's lock.

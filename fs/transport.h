@@ -40,6 +40,9 @@ class Transport {
   // again when the request is sent again to a successor. Operations run on the thread that received
   // the request.
   static uint64_t CurrentRequest() { return current_request_; }
+  // The kernel says of the request that it takes setuid and setgid from the file: what it does to
+  // the content is done without CAP_FSETID. Of SETATTR, OPEN and WRITE; libfuse 3.14 hides it.
+  static bool ClearsSetId() { return clears_set_id_; }
 
   // Binds to libfuse's session: from now on its reads and writes go through this transport.
   virtual Status Attach(fuse_session* session) = 0;
@@ -67,6 +70,7 @@ class Transport {
 
  protected:
   static inline thread_local uint64_t current_request_ = 0;
+  static inline thread_local bool clears_set_id_ = false;
 };
 
 }  // namespace pxfs::fs

@@ -83,7 +83,7 @@ Result<Created> CreateOnce(FileSystem& fs, const meta::CallContext& ctx, InodeId
                                    nameless ? std::string_view() : std::string_view(name), node));
   const InodeId inode = created.attr.inode;
   if (nameless) fs.AddOrphan(inode);
-  auto opened = fs.open_files().Open(ctx, inode, mode, false, &created);
+  auto opened = fs.open_files().Open(ctx, inode, mode, &created);
   if (opened) return Created{created, *opened};
   TakeBack(fs, ctx, directory, name, inode);
   *no_object = true;

@@ -1,5 +1,6 @@
 // What the kernel does not pass through even where reads and writes go to the object directly:
-// fallocate, lseek for holes, copy_file_range.
+// fallocate, lseek for holes, copy_file_range. What clears set-id bits has come before them; see
+// setattr.cc.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -18,7 +19,6 @@ void Fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_
   if (!fd) return ReplyError(request, fd.error(), "fallocate", inode);
   if (::fallocate((*fd)->get(), mode, offset, length) != 0)
     return ReplyError(request, ErrnoError(errno, "fallocate of an object"), "fallocate", inode);
-  fs.ClearSuid(fs.ContextOf(request), inode);
   fuse_reply_err(request, 0);
 }
 
@@ -50,7 +50,6 @@ void CopyFileRange(fuse_req_t request, fuse_ino_t node_in, off_t offset_in, fuse
   }
   if (copied < 0)
     return ReplyError(request, ErrnoError(errno, "copy_file_range"), "copy_file_range", target);
-  fs.ClearSuid(fs.ContextOf(request), target);
   fuse_reply_write(request, static_cast<size_t>(copied));
 }
 

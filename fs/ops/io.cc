@@ -59,7 +59,10 @@ void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, o
     if (n < 0) return ReplyError(request, ErrnoError(errno, "writing an object"), "write", inode);
     done += static_cast<size_t>(n);
   }
-  fs.ClearSuid(fs.ContextOf(request), inode);
+  // A write that goes past the backing (FOPEN_DIRECT_IO) is the only change of content before which
+  // the kernel does not remove them itself.
+  if (fs.open_files().HasBacking(inode)) fs.RemoveCapabilities(inode);
+  if (Transport::ClearsSetId()) fs.ClearSetId(request, inode);
   fs.CountWritten(inode, done);
   fuse_reply_write(request, done);
 }

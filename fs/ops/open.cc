@@ -15,10 +15,10 @@ OpenTable::Mode ModeOf(const fuse_file_info& file) {
   return (file.flags & O_ACCMODE) == O_RDONLY ? OpenTable::Mode::kRead : OpenTable::Mode::kWrite;
 }
 
-Status TruncateAtOpen(FileSystem& fs, const meta::CallContext& ctx, InodeId inode) {
+Status TruncateAtOpen(FileSystem& fs, fuse_req_t request, InodeId inode) {
   PXFS_ASSIGN(auto fd, fs.open_files().Descriptor(inode, true));
   if (::ftruncate(fd->get(), 0) != 0) return FailErrno(errno, "truncating an object");
-  fs.ClearSuid(ctx, inode);
+  if (Transport::ClearsSetId()) fs.ClearSetId(request, inode);
   return {};
 }
 
@@ -29,18 +29,10 @@ void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) noexcept {
   const InodeId inode = fs.InodeOf(node);
   const auto ctx = fs.ContextOf(request);
   const auto mode = ModeOf(*file);
-  // The kernel writes to a backing file with this daemon's privileges, which would leave setuid and
-  // setgid as they are: let writes of others come here.
-  bool prefer_daemon = false;
-  if (mode == OpenTable::Mode::kWrite && ctx.uid != 0) {
-    auto attr = fs.metadata().GetAttr(ctx, inode);
-    if (!attr) return ReplyError(request, attr.error(), "open", inode);
-    prefer_daemon = (attr->mode & (S_ISUID | S_ISGID)) != 0;
-  }
-  auto opened = fs.open_files().Open(ctx, inode, mode, prefer_daemon);
+  auto opened = fs.open_files().Open(ctx, inode, mode);
   if (!opened) return ReplyError(request, opened.error(), "open", inode);
   if (file->flags & O_TRUNC) {
-    if (auto truncated = TruncateAtOpen(fs, ctx, inode); !truncated) {
+    if (auto truncated = TruncateAtOpen(fs, request, inode); !truncated) {
       if (auto released = fs.open_files().Release(ctx, inode, mode); !released)
         log::error("release of inode {}: {}", inode.value, released.error().message());
       return ReplyError(request, truncated.error(), "open", inode);

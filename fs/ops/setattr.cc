@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "base/logging.h"
+#include "fs/caller.h"
 #include "fs/file_system.h"
 #include "fs/ops.h"
 
@@ -19,21 +20,22 @@ bool ChangesTimes(const meta::AttrChange& change) {
 }
 
 // Truncates the object of a file that this mount has open for writing, and tells metadata.
-Result<meta::Attr> TruncateOpen(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
-                                off_t size, meta::AttrChange change) {
+Result<meta::Attr> TruncateOpen(FileSystem& fs, fuse_req_t request, InodeId inode, off_t size,
+                                meta::AttrChange change) {
   PXFS_ASSIGN(auto fd, fs.open_files().Descriptor(inode, true));
   if (::ftruncate(fd->get(), size) != 0) return FailErrno(errno, "truncating an object");
   struct stat st;
   if (::fstat(fd->get(), &st) != 0) return FailErrno(errno, "fstat of an object");
   change.content = volumes::ContentOf(st);
-  return fs.metadata().SetAttr(ctx, inode, change);
+  return fs.SetAttr(request, inode, change);
 }
 
 // A truncation is a short time of writing.
-Result<FileSystem::ShownAttr> Truncate(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
+Result<FileSystem::ShownAttr> Truncate(FileSystem& fs, fuse_req_t request, InodeId inode,
                                        off_t size, const meta::AttrChange& change) {
+  const auto ctx = fs.ContextOf(request);
   PXFS_TRY(fs.open_files().BeginWork(ctx, inode));
-  auto attr = TruncateOpen(fs, ctx, inode, size, change);
+  auto attr = TruncateOpen(fs, request, inode, size, change);
   if (attr) fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
   auto ended = fs.open_files().EndWork(ctx, inode);
   if (!attr) return Fail(attr.error());
@@ -44,11 +46,12 @@ Result<FileSystem::ShownAttr> Truncate(FileSystem& fs, const meta::CallContext& 
 // Owner, mode and times, in metadata and then on the objects. Nobody else changes an open file
 // meanwhile: the end of writing, which comes some time after close(2), reads the times of the
 // object and stores them, and would undo a change of times that came in between.
-Result<FileSystem::ShownAttr> Change(FileSystem& fs, const meta::CallContext& ctx, InodeId inode,
+Result<FileSystem::ShownAttr> Change(FileSystem& fs, fuse_req_t request, InodeId inode,
                                      const meta::AttrChange& change) {
+  const auto ctx = fs.ContextOf(request);
   auto turn = fs.open_files().TakeTurn(inode);
   const auto set = [&] {
-    auto attr = fs.metadata().SetAttr(ctx, inode, change);
+    auto attr = fs.SetAttr(request, inode, change);
     if (attr) fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
     return attr;
   };
@@ -56,6 +59,21 @@ Result<FileSystem::ShownAttr> Change(FileSystem& fs, const meta::CallContext& ct
   turn.reset();
   if (!attr) return Fail(attr.error());
   return fs.Show(*attr);
+}
+
+// An empty SETATTR of a file that nobody writes is chown(-1, -1). Where that takes set-id bits it
+// is for the owner only, which the kernel cannot know.
+Status CheckEmptyChange(FileSystem& fs, fuse_req_t request, InodeId inode) {
+  if (fs.open_files().IsWritten(inode)) return {};
+  const auto ctx = fs.ContextOf(request);
+  PXFS_ASSIGN(const meta::Attr attr, fs.metadata().GetAttr(ctx, inode));
+  if (attr.is_directory() || attr.uid == ctx.uid) return {};
+  const bool suid = attr.mode & S_ISUID, sgid = attr.mode & S_ISGID;
+  if (!suid && !sgid) return {};
+  const auto caller = Caller::Find(*fuse_req_ctx(request));
+  const bool keeps_sgid = !(attr.mode & S_IXGRP) && (caller.may_set_id || caller.InGroup(attr.gid));
+  if (caller.owns_all || (!suid && keeps_sgid)) return {};
+  return Fail(Code::kNotPermitted);
 }
 
 meta::AttrChange ChangeFrom(const struct stat& values, int to_set) {
@@ -76,15 +94,23 @@ void SetAttr(fuse_req_t request, fuse_ino_t node, struct stat* values, int to_se
              fuse_file_info*) noexcept {
   FileSystem& fs = FileSystem::Of(request);
   const InodeId inode = fs.InodeOf(node);
-  const auto ctx = fs.ContextOf(request);
   meta::AttrChange change = ChangeFrom(*values, to_set);
   const bool truncate = (to_set & FUSE_SET_ATTR_SIZE) != 0;
   // With HANDLE_KILLPRIV_V2 it is the file system that clears setuid and setgid: at every chown,
-  // and when somebody without privilege truncates.
-  change.clear_suid = ((change.uid || change.gid) && !change.mode) || (truncate && ctx.uid != 0);
+  // and when somebody without privilege truncates. A request that sets nothing comes before such a
+  // one's write (also by passthrough), fallocate and copy_file_range, if the file has any of these
+  // bits; or it is chown(-1, -1), which takes them too. (It also comes before root's write to a
+  // file with capabilities, which could keep them: not to be told apart from root's chown.)
+  const bool empty = (to_set & ~FUSE_SET_ATTR_KILL_SUID) == 0;
+  if (empty) {
+    if (auto may = CheckEmptyChange(fs, request, inode); !may)
+      return ReplyError(request, may.error(), "setattr", inode);
+  }
+  change.clear_suid = ((change.uid || change.gid) && !change.mode) ||
+                      (truncate && Transport::ClearsSetId()) || empty;
 
-  auto shown =
-      truncate ? Truncate(fs, ctx, inode, values->st_size, change) : Change(fs, ctx, inode, change);
+  auto shown = truncate ? Truncate(fs, request, inode, values->st_size, change)
+                        : Change(fs, request, inode, change);
   if (!shown) return ReplyError(request, shown.error(), "setattr", inode);
   const bool may_be_executed = change.mode || change.uid || change.gid;
   if (may_be_executed && (shown->st.st_mode & 0111) != 0) fs.open_files().DropIdle(inode);

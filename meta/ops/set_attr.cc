@@ -53,10 +53,10 @@ Status ChangeMode(Transaction& tx, const CallContext& ctx, InodeRecord& inode, u
 }
 
 // As Linux does it: without group-execute, setgid stays for those who could have set it.
-void ClearSuid(const CallContext& ctx, Attr& attr) {
+void ClearSetId(const CallContext& ctx, Attr& attr) {
   attr.mode &= ~uint32_t{S_ISUID};
-  if ((attr.mode & S_IXGRP) || (ctx.uid != 0 && !SubjectOf(ctx).InGroup(attr.gid)))
-    attr.mode &= ~uint32_t{S_ISGID};
+  const bool may_set = IsSuperuser(ctx) || SubjectOf(ctx).InGroup(attr.gid);
+  if ((attr.mode & S_IXGRP) || !may_set) attr.mode &= ~uint32_t{S_ISGID};
 }
 
 // A truncation: the other copies hold what is no longer the content.
@@ -88,7 +88,7 @@ Result<Attr> LocalService::SetAttr(const CallContext& ctx, InodeId inode,
     if (change.content) ChangeContent(*record, *change.content);
     const bool chown = change.uid || change.gid;
     if (!attr.is_directory() && (change.clear_suid || (chown && ctx.check_access)))
-      ClearSuid(ctx, attr);
+      ClearSetId(ctx, attr);
     if (change.uid) attr.uid = *change.uid;
     if (change.gid) attr.gid = *change.gid;
     if (change.mode) PXFS_TRY(ChangeMode(tx, ctx, *record, *change.mode));

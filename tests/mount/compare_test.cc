@@ -93,6 +93,9 @@ constexpr KnownDifference kKnownDifferences[] = {
     {"OpenAppendTurnedOff", true,
      "Linux opens the backing file with the flags of open(2) and does not tell it of a later "
      "fcntl(F_SETFL)"},
+    {"SetIdAllAndWritingByThePrivileged", false,
+     "Linux sends the same empty SETATTR for a chown to nobody, which clears the set-id bits, and "
+     "before a write to a file with capabilities, which keeps them if the writer has CAP_FSETID"},
 };
 
 const KnownDifference* KnownDifferenceOf(const Scenario& scenario) {
