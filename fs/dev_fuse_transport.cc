@@ -81,6 +81,8 @@ ssize_t DevFuseTransport::Read(void* buffer, size_t size) {
   if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) return n;
   current_request_ = header->unique & ~abi::kUniqueResent;
   clears_set_id_ = SaysClearSetId(*header);
+  asks_for_statx_ = header->opcode == abi::kOpStatx;
+  if (asks_for_statx_) header->opcode = abi::kOpGetAttr;
   if (header->opcode == abi::kOpTmpfile) {
     // The same request and reply as CREATE; the kernel's name for it, "/", is one that no CREATE
     // can have.

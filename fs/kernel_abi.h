@@ -22,10 +22,35 @@ inline constexpr uint32_t kHasResend2 = 1u << (39 - 32);
 inline constexpr int kInitInFlags = 3, kInitInFlags2 = 4;
 inline constexpr int kInitOutFlags = 3, kInitOutFlags2 = 8, kInitOutMaxStackDepth = 9;
 
+inline constexpr uint32_t kOpGetAttr = 3, kOpStatx = 52;
 inline constexpr uint32_t kOpCreate = 35, kOpInit = 26, kOpTmpfile = 51;
 
 // Open reply flags.
 inline constexpr uint32_t kOpenPassthrough = 1u << 7;
+
+// The reply to STATX (Linux 6.6). The request is one of GETATTR with two words behind it.
+struct StatxTime {
+  int64_t seconds;
+  uint32_t nanoseconds;
+  int32_t reserved;
+};
+struct StatxOut {
+  uint64_t attr_valid;
+  uint32_t attr_valid_nsec;
+  uint32_t flags;
+  uint64_t spare[2];
+  uint32_t mask;
+  uint32_t blksize;
+  uint64_t attributes;
+  uint32_t nlink, uid, gid;
+  uint16_t mode;
+  uint16_t spare_mode;
+  uint64_t ino, size, blocks, attributes_mask;
+  StatxTime atime, btime, ctime, mtime;
+  uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+  uint64_t spare_stat[14];
+};
+static_assert(sizeof(StatxOut) == 32 + 256);
 
 // Set in a request's `unique` when FUSE_NOTIFY_RESEND made the kernel send it again.
 inline constexpr uint64_t kUniqueResent = 1ull << 63;

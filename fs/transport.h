@@ -43,6 +43,8 @@ class Transport {
   // The kernel says of the request that it takes setuid and setgid from the file: what it does to
   // the content is done without CAP_FSETID. Of SETATTR, OPEN and WRITE; libfuse 3.14 hides it.
   static bool ClearsSetId() { return clears_set_id_; }
+  // The request is a STATX, which libfuse 3.14 does not know; to it, it is a GETATTR.
+  static bool AsksForStatx() { return asks_for_statx_; }
 
   // Binds to libfuse's session: from now on its reads and writes go through this transport.
   virtual Status Attach(fuse_session* session) = 0;
@@ -71,6 +73,7 @@ class Transport {
  protected:
   static inline thread_local uint64_t current_request_ = 0;
   static inline thread_local bool clears_set_id_ = false;
+  static inline thread_local bool asks_for_statx_ = false;
 };
 
 }  // namespace pxfs::fs
