@@ -37,7 +37,9 @@ Result<std::unique_ptr<Host>> Host::Start(Cluster& cluster, HostOptions options)
   PXFS_TRY(cluster.volumes().Refresh());
   PXFS_TRY(volumes::RecoverOpenFiles(cluster.metadata(), cluster.volumes()));
   host->maintenance_ =
-      std::make_unique<volumes::Maintenance>(cluster.metadata(), cluster.volumes());
+      std::make_unique<volumes::Maintenance>(
+          cluster.metadata(), cluster.volumes(),
+          volumes::MetadataCopies::Cluster{cluster.identity().uuid, cluster.identity().name});
   PXFS_ASSIGN(host->server_, rpc::ListenUnix(cluster.identity().socket_path()));
   host->server_->OnDisconnect([self = host.get()](const rpc::Peer&) {
     std::lock_guard lock(self->mutex_);

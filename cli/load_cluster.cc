@@ -22,6 +22,21 @@ bool Exists(const std::string& path) {
   return ::lstat(path.c_str(), &st) == 0;
 }
 
+// Nothing but what a load makes, which writes the identity last: one was killed midway, or the
+// identity is lost.
+Result<bool> IsHalfMade(const std::string& directory) {
+  std::error_code error;
+  for (stdfs::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename();
+    if (name != "meta" && !name.starts_with("meta.") && name != "run" && name != "jobs" &&
+        name != "log")
+      return false;
+  }
+  if (error) return FailErrno(error.value(), directory);
+  return true;
+}
+
 // What `directory` is now: nothing, or the cluster of the dump.
 Status CheckDirectory(const std::string& file, const std::string& directory,
                       const meta::DumpSummary& dump) {
@@ -36,10 +51,9 @@ Status CheckDirectory(const std::string& file, const std::string& directory,
                                       dump.cluster_uuid + "); give its own or a new directory");
     return {};
   }
-  std::error_code error;
-  const bool empty = !Exists(directory) || stdfs::is_empty(directory, error);
-  if (error) return FailErrno(error.value(), directory);
-  if (!empty)
+  if (!Exists(directory)) return {};
+  PXFS_ASSIGN(const bool half_made, IsHalfMade(directory));
+  if (!half_made)
     return Fail(Code::kExists, directory + ": not empty and no cluster directory; give another");
   return {};
 }

@@ -1,13 +1,15 @@
 #include "meta/fsck.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "base/bytes.h"
 #include "meta/content.h"
 #include "meta/counters.h"
 #include "meta/keys.h"
 #include "meta/leveldb_engine.h"
-#include "meta/ops/ancestors.h"
+#include "meta/names.h"
 #include "meta/store_lock.h"
 
 namespace pxfs::meta {
@@ -20,6 +22,26 @@ CheckOptions Options() {
   CheckOptions options;
   options.offline = true;
   return options;
+}
+
+// The last directory of the path, made as far as it is not there; null: something is no directory.
+Result<InodeRecord*> MakeWay(Transaction& tx, Store& store, const std::string& path) {
+  PXFS_ASSIGN(InodeRecord * directory, tx.EditInode(kRootInode));
+  for (size_t begin = 1, end; (end = path.find('/', begin)) != std::string::npos; begin = end + 1) {
+    const std::string name = path.substr(begin, end - begin);
+    if (!CheckName(name)) return nullptr;
+    PXFS_ASSIGN(const Transaction::Found found, tx.FindEntry(directory->attr.inode, name));
+    if (found.entry) {
+      if (!S_ISDIR(found.entry->type)) return nullptr;
+      PXFS_ASSIGN(directory, tx.EditInode(found.entry->child));
+      continue;
+    }
+    PXFS_ASSIGN(const InodeId id, store.NewInodes());
+    InodeRecord& made = AddDirectory(tx, id, 0755, store.Now());
+    PXFS_TRY(AddName(tx, *directory, name, made, store.Now()));
+    directory = &made;
+  }
+  return directory;
 }
 
 }  // namespace
@@ -53,9 +75,11 @@ Result<std::vector<Finding>> StoreFsck::Check() {
   return findings;
 }
 
-Status StoreFsck::Repair(const FindObject& find_object) {
+Status StoreFsck::Repair(const FindObject& find_object, InodeId last_object) {
   PXFS_TRY(MendRecords(engine(), Options()));
   PXFS_TRY(OpenStore());
+  if (last_object >= store_->NextInode())
+    PXFS_TRY(store_->NewInodes(last_object.value - store_->NextInode().value + 1));
   for (int pass = 0; pass < kPasses; ++pass) {
     PXFS_ASSIGN(const bool changed, RepairOnce(*store_, Options(), find_object));
     if (!changed) break;
@@ -133,9 +157,11 @@ Result<std::vector<ObjectRef>> StoreFsck::Unknown(std::span<const ObjectRef> obj
 std::string StoreFsck::PathOf(InodeId inode) {
   std::string path;
   InodeId at = inode;
-  for (int depth = 0; at != kRootInode; ++depth) {
+  std::set<InodeId> walked;  // the directories may form a loop
+  while (at != kRootInode) {
     const auto record = GetInode(at);
-    if (!record || (*record)->removed() || (*record)->name.empty() || depth >= kMaxDepth) return "";
+    if (!record || (*record)->removed() || (*record)->name.empty() || !walked.insert(at).second)
+      return "";
     path.insert(0, "/" + (*record)->name);
     at = (*record)->parent;
   }
@@ -161,18 +187,106 @@ Status StoreFsck::ReplacePrimary(InodeId inode, VolumeId volume) {
   });
 }
 
-Status StoreFsck::Adopt(const Location& file) {
+Result<StoreFsck::Place> StoreFsck::AdoptAt(Transaction& tx, InodeRecord& inode,
+                                            const std::string& path) {
+  const size_t slash = path.rfind('/');
+  InodeRecord* directory = nullptr;
+  if (slash != std::string::npos && CheckName(path.substr(slash + 1))) {
+    PXFS_ASSIGN(directory, MakeWay(tx, *store_, path));
+  }
+  if (directory == nullptr) {
+    PXFS_TRY(PutIntoLostAndFound(tx, *store_, inode));
+    return Place::kLostAndFound;
+  }
+  std::string name = path.substr(slash + 1);
+  Place place = Place::kPath;
+  for (;;) {
+    PXFS_ASSIGN(const Transaction::Found taken, tx.FindEntry(directory->attr.inode, name));
+    if (!taken.entry) break;
+    name = name.substr(0, kMaxNameBytes - 20) + "#" + ToHex(inode.attr.inode.value);
+    place = Place::kOtherName;
+  }
+  PXFS_TRY(AddName(tx, *directory, name, inode, store_->Now()));
+  return place;
+}
+
+Result<StoreFsck::Place> StoreFsck::Adopt(const Location& file, const std::string& path) {
   PXFS_TRY(OpenStore());
-  const InodeId inode = file.attr.inode;
-  if (inode >= store_->NextInode())
-    PXFS_TRY(store_->NewInodes(inode.value - store_->NextInode().value + 1));
-  return store_->Run([&](Transaction& tx) -> Status {
+  return store_->Run([&](Transaction& tx) -> Result<Place> {
     InodeRecord record;
     record.attr = file.attr;
     record.attr.nlink = 0;
     record.replicas = file.replicas;
-    return PutIntoLostAndFound(tx, *store_, tx.AddInode(std::move(record)));
+    return AdoptAt(tx, tx.AddInode(std::move(record)), path);
   });
+}
+
+Status StoreFsck::TakeObject(const Location& file, bool moved) {
+  PXFS_TRY(OpenStore());
+  return store_->Run([&](Transaction& tx) -> Status {
+    PXFS_ASSIGN(InodeRecord * record, tx.EditInode(file.attr.inode));
+    record->attr.mode = file.attr.mode;
+    record->attr.uid = file.attr.uid;
+    record->attr.gid = file.attr.gid;
+    if (moved) {
+      record->replicas = file.replicas;
+      record->attr.generation = std::max(record->attr.generation, file.attr.generation);
+      record->replicas.front().generation = record->attr.generation;
+    }
+    ContentState content;
+    content.size_bytes = file.attr.size_bytes;
+    content.blocks = file.attr.blocks;
+    content.atime = file.attr.atime;
+    content.mtime = file.attr.mtime;
+    ApplyContent(*record, content);
+    return {};
+  });
+}
+
+Status StoreFsck::ForgetUnfinished() {
+  std::vector<KvWrite> writes;
+  std::vector<InodeId> nameless;
+  const auto visit = [&](keys::Family family, const KvEngine::Visitor& visitor) {
+    const std::string begin = keys::Make(family);
+    return engine().Scan(begin, keys::EndOf(begin), visitor);
+  };
+  PXFS_TRY(visit(keys::Family::kReservation, [&](std::string_view key, std::string_view) {
+    writes.push_back({std::string(key), "", true});
+    return true;
+  }));
+  PXFS_TRY(visit(keys::Family::kReclaim, [&](std::string_view key, std::string_view value) {
+    const auto item = Decode<ReclaimRecord>(key, value);
+    if (item && !item->whole_inode) writes.push_back({std::string(key), "", true});
+    return true;
+  }));
+  PXFS_TRY(visit(keys::Family::kOrphan, [&](std::string_view key, std::string_view value) {
+    uint64_t inode = 0;
+    const auto orphan = Decode<OrphanRecord>(key, value);
+    if (!orphan || !orphan->linkable || !keys::ReadNumber(key, 0, &inode)) return true;
+    writes.push_back({std::string(key), "", true});
+    nameless.push_back(InodeId(inode));
+    return true;
+  }));
+  for (const InodeId inode : nameless) {
+    const auto record = GetInode(inode);
+    if (!record) continue;  // Repair mends it
+    InodeRecord changed = **record;
+    changed.attr.nlink = 1;
+    writes.push_back({keys::Inode(inode), Encode(changed)});
+  }
+  return writes.empty() ? Status() : engine().Commit({}, writes, [] {});
+}
+
+Status StoreFsck::SetVolume(const VolumeInfo& volume) {
+  return engine().Commit({}, {{keys::Volume(volume.id), Encode(volume)}}, [] {});
+}
+
+DumpVisitor VolumesOf(std::vector<VolumeInfo>* volumes) {
+  return [volumes](std::string_view key, std::string_view value) -> Status {
+    if (key.empty() || key.front() != static_cast<char>(keys::Family::kVolume)) return {};
+    if (auto volume = Decode<VolumeInfo>(key, value)) volumes->push_back(std::move(*volume));
+    return {};
+  };
 }
 
 }  // namespace pxfs::meta

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "meta/check.h"
+#include "meta/dump.h"
 #include "meta/known_objects.h"
 #include "meta/repair.h"
 #include "meta/service.h"
@@ -33,7 +34,9 @@ class StoreFsck {
   Result<std::vector<Finding>> Check();
   // Mends what can be mended; Check says what is left. Sessions are not ended here, as what they
   // had open is to be learned from the objects: that is for the service.
-  Status Repair(const FindObject& find_object);
+  // last_object: what is made anew gets higher numbers than any object on the volumes has, whatever
+  // the store knows of them.
+  Status Repair(const FindObject& find_object, InodeId last_object);
 
   // Damaged records are left out, here and below.
   Result<std::vector<VolumeInfo>> ListVolumes();
@@ -49,8 +52,22 @@ class StoreFsck {
   Status SetContent(InodeId inode, const ContentState& content);
   // The primary's object is gone: the replica on `volume` takes its place.
   Status ReplacePrimary(InodeId inode, VolumeId volume);
-  // An object that nothing refers to, of an inode that is not there, becomes a file in /lost+found.
-  Status Adopt(const Location& file);
+  // Where an object got its name: as asked for, beside another that had the name, or /lost+found.
+  enum class Place { kPath, kOtherName, kLostAndFound };
+  // After Repair. An object that nothing refers to, of an inode that is not there, becomes a file:
+  // at `path`, with the directories that are missing on the way (root's, mode 0755). Without a
+  // path, or where something in it is no directory, in /lost+found.
+  Result<Place> Adopt(const Location& file, const std::string& path);
+
+  // ---- for a store that was just loaded from a dump, and is older than the objects ----
+
+  // Owner, mode, size and times are those of the object. moved: it is its only replica, too.
+  Status TakeObject(const Location& file, bool moved);
+  // What was set aside, was a file without a name, or was about to lose a copy when the dump was
+  // made may have become a file's content since: nothing of it is to be deleted by the end of a
+  // session. Trees and files that had no name go to /lost+found with the next Repair.
+  Status ForgetUnfinished();
+  Status SetVolume(const VolumeInfo& volume);
 
   Status Sync() { return engine().Sync(); }
 
@@ -60,11 +77,15 @@ class StoreFsck {
   // The store is opened before its first change.
   Status OpenStore();
   Result<InodePtr> GetInode(InodeId inode);
+  Result<Place> AdoptAt(Transaction& tx, InodeRecord& inode, const std::string& path);
 
   const UniqueFd lock_;
   std::unique_ptr<KvEngine> engine_;  // until it is the store's
   std::unique_ptr<Store> store_;
   std::optional<KnownObjects> known_;
 };
+
+// A visitor of ReadDump that collects the volumes; damaged records are left out.
+DumpVisitor VolumesOf(std::vector<VolumeInfo>* volumes);
 
 }  // namespace pxfs::meta

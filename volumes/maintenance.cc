@@ -108,9 +108,11 @@ Result<size_t> ReclaimOnce(meta::MetadataService& metadata, const VolumeSet& vol
   return items.size();
 }
 
-Maintenance::Maintenance(meta::MetadataService& metadata, VolumeSet& volumes)
+Maintenance::Maintenance(meta::MetadataService& metadata, VolumeSet& volumes,
+                         MetadataCopies::Cluster cluster)
     : metadata_(metadata),
       volumes_(volumes),
+      copies_(metadata, volumes, std::move(cluster)),
       reporter_([this] { ReportLoop(); }),
       reclaimer_([this] { ReclaimLoop(); }) {
   if (metadata_.keeper() != nullptr) keeper_ = std::thread([this] { KeepLoop(); });
@@ -148,8 +150,9 @@ void Maintenance::KeepLoop() {
   for (bool more = true; more;) {
     // Once more at the end, so that a machine that is shut down in order has nothing to compare.
     more = Pause(kCheckpointInterval);
-    if (const auto done = Checkpoint(keeper, metadata_, volumes_); !done)
-      log::warn("cannot make content durable: {}", done.error().message());
+    const auto changed = Checkpoint(keeper, metadata_, volumes_);
+    if (!changed) log::warn("cannot make content durable: {}", changed.error().message());
+    copies_.WriteIfDue(!changed || *changed);
   }
 }
 

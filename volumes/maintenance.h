@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "meta/service.h"
+#include "volumes/metadata_copy.h"
 #include "volumes/volume.h"
 
 namespace pxfs::volumes {
@@ -21,11 +22,13 @@ Status RecoverOpenFiles(meta::MetadataService& metadata, const VolumeSet& volume
 Result<size_t> ReclaimOnce(meta::MetadataService& metadata, const VolumeSet& volumes,
                            uint32_t limit, std::chrono::milliseconds wait);
 
-// Runs Refresh, RecoverOpenFiles, ReclaimOnce, SettlePowerLoss and Checkpoint in threads of its own
-// from construction to destruction.
+// Runs Refresh, RecoverOpenFiles, ReclaimOnce, SettlePowerLoss, Checkpoint and copies of the
+// metadata in threads of its own from construction to destruction.
 class Maintenance {
  public:
-  Maintenance(meta::MetadataService& metadata, VolumeSet& volumes);
+  // cluster: what copies of the metadata say they are of; without it none are made.
+  Maintenance(meta::MetadataService& metadata, VolumeSet& volumes,
+              MetadataCopies::Cluster cluster = {});
   ~Maintenance();
   Maintenance(const Maintenance&) = delete;
   Maintenance& operator=(const Maintenance&) = delete;
@@ -35,12 +38,13 @@ class Maintenance {
   bool Pause(std::chrono::milliseconds time);
   void ReportLoop();
   void ReclaimLoop();
-  // Checkpoints, where this process hosts the store.
+  // Checkpoints, and copies of the metadata, where this process hosts the store.
   void KeepLoop();
 
   meta::MetadataService& metadata_;
   VolumeSet& volumes_;
-  std::mutex mutex_;  // guards stopping_
+  MetadataCopies copies_;  // the keeper's
+  std::mutex mutex_;       // guards stopping_
   std::condition_variable stop_;
   bool stopping_ = false;
   std::thread reporter_, reclaimer_, keeper_;

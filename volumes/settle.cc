@@ -30,18 +30,19 @@ Result<size_t> Sweep(meta::StoreKeeper& keeper, const Volume& volume) {
 
 }  // namespace
 
-Status Checkpoint(meta::StoreKeeper& keeper, meta::MetadataService& metadata,
-                  const VolumeSet& volumes) {
+Result<bool> Checkpoint(meta::StoreKeeper& keeper, meta::MetadataService& metadata,
+                        const VolumeSet& volumes) {
   PXFS_ASSIGN(const auto listed, metadata.ListVolumes());
   std::vector<std::shared_ptr<Volume>> all;
   for (const meta::VolumeInfo& info : listed) {
     all.push_back(volumes.Find(info.id));
-    if (!all.back()) return {};
+    if (!all.back()) return false;
   }
   PXFS_ASSIGN(const uint64_t checkpoint, keeper.BeginCheckpoint());
-  if (checkpoint == 0) return {};
+  if (checkpoint == 0) return false;
   for (const auto& volume : all) PXFS_TRY(volume->Sync());
-  return keeper.EndCheckpoint(checkpoint);
+  PXFS_TRY(keeper.EndCheckpoint(checkpoint));
+  return true;
 }
 
 Result<size_t> SettlePowerLoss(meta::StoreKeeper& keeper, const VolumeSet& volumes) {

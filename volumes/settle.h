@@ -9,9 +9,10 @@
 namespace pxfs::volumes {
 
 // Makes all content that metadata speaks of durable, then metadata itself. Nothing happens while a
-// volume is offline, or when nothing has changed. Blocks for syncfs of every volume.
-Status Checkpoint(meta::StoreKeeper& keeper, meta::MetadataService& metadata,
-                  const VolumeSet& volumes);
+// volume is offline, or when nothing has changed. Returns whether something had. Blocks for syncfs
+// of every volume.
+Result<bool> Checkpoint(meta::StoreKeeper& keeper, meta::MetadataService& metadata,
+                        const VolumeSet& volumes);
 
 // After a loss of power: deletes objects that nothing refers to. Returns how many. A volume that is
 // offline is passed over. Blocks for a look at every object's name.

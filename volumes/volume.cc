@@ -11,12 +11,12 @@
 
 #include "base/bytes.h"
 #include "volumes/identity.h"
+#include "volumes/origin.h"
 #include "volumes/read_only.h"
 
 namespace pxfs::volumes {
 namespace {
 
-constexpr const char* kOriginXattr = "trusted.pxfs.origin";
 // An emptied directory may be pruned between making it and using it; nobody loses that race many
 // times.
 constexpr int kDirectoryAttempts = 8;

@@ -62,9 +62,12 @@ Result<Findings> CheckCluster(const ClusterIdentity& identity, const FsckOptions
   PXFS_ASSIGN(OpenVolumes volumes, OpenVolumesOf(*store, identity.uuid, &volume_findings));
   PXFS_ASSIGN(Findings findings, store->Check());
   if (options.repair) {
-    PXFS_TRY(store->Repair([&](InodeId inode, const std::set<VolumeId>& where) {
-      return FindObject(volumes, inode, where);
-    }));
+    PXFS_ASSIGN(const InodeId last_object, LastObject(volumes));
+    PXFS_TRY(store->Repair(
+        [&](InodeId inode, const std::set<VolumeId>& where) {
+          return FindObject(volumes, inode, where);
+        },
+        last_object));
     store.reset();
     PXFS_TRY(EndSessions(identity, options));
     PXFS_ASSIGN(store, OpenStore(identity, options));

@@ -152,12 +152,13 @@ Result<bool> ObjectCheck::TakeStray(const Volume& volume, ObjectName name) {
   if (file) {
     if (file->replicas.empty()) return false;
     PXFS_ASSIGN(const bool there, HasObject(file->replicas.front(), name.inode));
-    if (!there) return false;  // it may be an older content of the file
+    // It may be an older content of the file, or a newer one of a copy that was not committed.
+    if (!there || name.generation > file->replicas.front().object_generation) return false;
   }
   const auto object = volume.StatObject(name);
   if (!object) return object.error() == Code::kNotFound ? Result<bool>(true) : Fail(object.error());
   if (!file && object->st_size > 0) {
-    PXFS_TRY(store_.Adopt(FileOfObject(volume, name, *object)));
+    PXFS_TRY(store_.Adopt(FileOfObject(volume, name, *object), ""));
     return true;
   }
   PXFS_TRY(volume.RemoveObject(name));
@@ -195,6 +196,16 @@ Result<OpenVolumes> OpenVolumesOf(meta::StoreFsck& store, const std::string& clu
                                "; its objects are not checked"});
   }
   return open;
+}
+
+Result<InodeId> LastObject(const OpenVolumes& volumes) {
+  InodeId last;
+  for (const auto& [id, volume] : volumes)
+    PXFS_TRY(volumes::ForEachObject(*volume, [&](std::span<const ObjectName> names) -> Status {
+      for (const ObjectName& name : names) last = std::max(last, name.inode);
+      return {};
+    }));
+  return last;
 }
 
 meta::Location FileOfObject(const Volume& volume, ObjectName name, const struct stat& object) {

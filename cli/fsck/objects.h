@@ -16,10 +16,12 @@ using OpenVolumes = std::map<VolumeId, std::shared_ptr<volumes::Volume>>;
 Result<OpenVolumes> OpenVolumesOf(meta::StoreFsck& store, const std::string& cluster_uuid,
                                   std::vector<meta::Finding>* findings);
 
-// A file as its object shows it, or several, of which the newest counts.
+// The highest number of an inode that has an object; 0: there is none.
+Result<InodeId> LastObject(const OpenVolumes& volumes);
+// A file as its object shows it.
 meta::Location FileOfObject(const volumes::Volume& volume, volumes::ObjectName name,
                             const struct stat& object);
-// As meta::FindObject.
+// As meta::FindObject; of several objects the newest generation counts.
 Result<std::optional<meta::Location>> FindObject(const OpenVolumes& volumes, InodeId inode,
                                                  const std::set<VolumeId>& where);
 

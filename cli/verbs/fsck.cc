@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 
 #include "base/bytes.h"
+#include "cli/fsck/rebuild.h"
 #include "cli/output.h"
 #include "cli/paths.h"
 #include "cli/verbs/verbs.h"
@@ -70,16 +72,109 @@ Result<int> Fsck(const Command& command, bool repair) {
   return status;
 }
 
+std::string Time(int64_t seconds) {
+  const time_t time = seconds;
+  struct tm local;
+  ::localtime_r(&time, &local);
+  char text[64];
+  ::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
+  return text;
+}
+
+void PrintReport(const RebuildReport& report, bool dry_run) {
+  std::printf("cluster %s (%s)%s %s, from %s\n", OneLine(report.cluster_name).c_str(),
+              report.cluster_uuid.c_str(), dry_run ? " would be rebuilt at" : " rebuilt at",
+              OneLine(report.directory).c_str(), Count(report.volumes, "volume").c_str());
+  if (report.copy.empty())
+    std::printf("no copy of the metadata: names come from the objects alone\n");
+  else
+    std::printf("metadata of %s in %s: %s with content, %s of them changed since\n",
+                Time(report.copy_made_seconds).c_str(), OneLine(report.copy).c_str(),
+                Count(report.files, "file").c_str(), std::to_string(report.updated).c_str());
+  std::printf("%s found by path (%s under another name), %s in /lost+found\n",
+              Count(report.found_by_path, "more file").c_str(),
+              std::to_string(report.conflicts).c_str(),
+              std::to_string(report.lost_and_found).c_str());
+  for (const std::string& path : report.lost)
+    std::printf("no content, lost or removed since: %s\n", OneLine(path).c_str());
+  for (const std::string& problem : report.problems)
+    std::printf("problem: %s\n", OneLine(problem).c_str());
+  if (!report.replaced.empty())
+    std::printf("the store that was there is kept as %s\n", OneLine(report.replaced).c_str());
+}
+
+nlohmann::json ReportJson(const RebuildReport& report, int status) {
+  nlohmann::json json = {{"status", status},
+                         {"cluster", report.cluster_uuid},
+                         {"copy_made", report.copy_made_seconds},
+                         {"volumes", report.volumes},
+                         {"files", report.files},
+                         {"updated", report.updated},
+                         {"found_by_path", report.found_by_path},
+                         {"conflicts", report.conflicts},
+                         {"lost_and_found", report.lost_and_found},
+                         {"lost", nlohmann::json::array()},
+                         {"problems", nlohmann::json::array()}};
+  volumes::SetText(json, "directory", report.directory);
+  volumes::SetText(json, "copy", report.copy);
+  volumes::SetText(json, "replaced", report.replaced);
+  for (const std::string& path : report.lost) {
+    nlohmann::json file;
+    volumes::SetText(file, "path", path);
+    json["lost"].push_back(std::move(file));
+  }
+  for (const std::string& problem : report.problems) json["problems"].push_back(OneLine(problem));
+  return json;
+}
+
+Result<int> Rebuild(const Command& command, const RebuildOptions& options) {
+  const auto report = RebuildCluster(options);
+  if (!report) {
+    PrintError(command.verb, report.error().message());
+    return kOperational;
+  }
+  const int status = report->lost.empty() && report->problems.empty() ? kCorrected : kLeft;
+  if (command.json)
+    PrintJson(ReportJson(*report, status));
+  else
+    PrintReport(*report, options.dry_run);
+  return status;
+}
+
+struct Options {
+  bool repair = false, rebuild = false;
+  RebuildOptions rebuild_options;
+};
+
 }  // namespace
 
 void AddFsck(CLI::App& app, Command& command) {
-  auto repair = std::make_shared<bool>(false);
+  auto options = std::make_shared<Options>();
   CLI::App* verb = AddVerb(app, command, "fsck",
                            "Check a cluster that nobody serves: metadata, and objects on volumes. "
                            "Status: 0 clean, 1 all repaired, 4 problems left, 8 could not check",
-                           [&command, repair] { return Fsck(command, *repair); });
-  verb->add_flag("--repair", *repair,
-                 "Mend what is found; what has lost its name goes to /lost+found");
+                           [&command, options]() -> Result<int> {
+                             if (!options->rebuild) return Fsck(command, options->repair);
+                             options->rebuild_options.directory = command.cluster;
+                             return Rebuild(command, options->rebuild_options);
+                           });
+  CLI::Option* repair =
+      verb->add_flag("--repair", options->repair,
+                     "Mend what is found; what has lost its name goes to /lost+found");
+  CLI::Option* rebuild =
+      verb->add_flag("--rebuild", options->rebuild,
+                     "Make the metadata of --cluster anew from the volumes; a store that is there "
+                     "is kept under another name");
+  rebuild->excludes(repair);
+  CLI::Option* volume =
+      verb->add_option("--volume", options->rebuild_options.volumes,
+                       "With --rebuild: the root of a volume (one is enough while the others are "
+                       "where they were)")
+          ->needs(rebuild);
+  rebuild->needs(volume);
+  verb->add_flag("--dry-run", options->rebuild_options.dry_run,
+                 "With --rebuild: say what would be found, and change nothing")
+      ->needs(rebuild);
   AddJsonOption(*verb, command);
 }
 
