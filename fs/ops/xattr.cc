@@ -1,6 +1,10 @@
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <string>
 
+#include "base/logging.h"
+#include "fs/caller.h"
 #include "fs/file_system.h"
 #include "fs/ops.h"
 #include "fs/virtual_xattr.h"
@@ -17,6 +21,22 @@ void ReplySized(fuse_req_t request, const std::string& value, size_t size) {
   } else {
     fuse_reply_buf(request, value.data(), value.size());
   }
+}
+
+// The mode says what the access list says, and is the objects' too. As with chmod(2), who is not in
+// the file's group leaves no setgid behind.
+void FollowAccessList(FileSystem& fs, fuse_req_t request, InodeId inode) {
+  auto ctx = fs.ContextOf(request);
+  auto attr = fs.metadata().GetAttr(ctx, inode);
+  if (attr && (attr->mode & S_ISGID)) {
+    const auto caller = Caller::Find(*fuse_req_ctx(request));
+    ctx.request = 0;  // it has been recorded with the list
+    if (!caller.may_set_id && !caller.InGroup(attr->gid))
+      attr = fs.metadata().SetAttr(ctx, inode, {.mode = attr->mode & 07777 & ~uint32_t{S_ISGID}});
+  }
+  if (attr) return fs.UpdateObjects(ctx, *attr, true, false);
+  log::warn("inode {}: its mode after a change of its access list: {}", inode.value,
+            attr.error().message());
 }
 
 }  // namespace
@@ -40,10 +60,7 @@ void SetXattr(fuse_req_t request, fuse_ino_t node, const char* name, const char*
   auto done = IsVirtualXattr(name) ? SetVirtualXattr(fs, ctx, inode, name, content)
                                    : fs.metadata().SetXattr(ctx, inode, name, content, flags);
   if (!done) return ReplyError(request, done.error(), "setxattr", inode);
-  // An ACL is also a change of mode.
-  if (std::string_view(name) == "system.posix_acl_access") {
-    if (auto attr = fs.metadata().GetAttr(ctx, inode)) fs.UpdateObjects(ctx, *attr, true, false);
-  }
+  if (std::string_view(name) == "system.posix_acl_access") FollowAccessList(fs, request, inode);
   fuse_reply_err(request, 0);
 }
 

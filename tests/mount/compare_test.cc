@@ -82,8 +82,8 @@ class Sides : public testing::Environment {
 
 Sides* g_sides = nullptr;
 
-// What differs on a mount for a reason that lies outside of pxfs, so that a change of it is noticed
-// too.
+// What differs on a mount for a reason that lies outside of pxfs, or by decision, so that a change
+// of it is noticed too.
 struct KnownDifference {
   const char* scenario;
   bool passthrough;  // only with passthrough
@@ -93,6 +93,10 @@ constexpr KnownDifference kKnownDifferences[] = {
     {"OpenAppendTurnedOff", true,
      "Linux opens the backing file with the flags of open(2) and does not tell it of a later "
      "fcntl(F_SETFL)"},
+    {"AccessTimeOfADirectory", false,
+     "Linux leaves it to a FUSE file system, and it would make a write of every first listing"},
+    {"AccessTimeOfASymlink", false,
+     "Linux leaves it to a FUSE file system, and reads targets from its cache without asking"},
     {"SetIdAllAndWritingByThePrivileged", false,
      "Linux sends the same empty SETATTR for a chown to nobody, which clears the set-id bits, and "
      "before a write to a file with capabilities, which keeps them if the writer has CAP_FSETID"},

@@ -132,4 +132,64 @@ PXFS_SCENARIO(AclChmodUpdatesIt) {
   }
 }
 
+// As with chmod(2): who is not in the file's group leaves no setgid behind.
+PXFS_SCENARIO(AclAndSetgid) {
+  const std::string lists[] = {kUser1000, Acl({{1, 7}, {4, 5}, {32, 5}}),
+                               Acl({{1, 7}, {2, 7, 1001}, {4, 7}, {16, 7}, {32, 5}})};
+  for (const mode_t mode : {02755, 06755, 02644, 04755, 03775}) {
+    for (const std::string& list : lists) {
+      for (const int who : {0, 1, 2}) {
+        p.Make("f", "x");
+        p.Mkdir("d");
+        for (const char* name : {"f", "d"}) {
+          p.Chown(name, 1000, 2000);
+          p.Chmod(name, mode);
+        }
+        if (who > 0)
+          p.Become(1000, 1000, who == 1 ? std::vector<gid_t>{} : std::vector<gid_t>{2000});
+        for (const char* name : {"f", "d"}) {
+          p.SetXattr(name, kAccess, list);
+          p.Stat(name);
+          p.GetXattr(name, kAccess);
+          p.RemoveXattr(name, kAccess);
+          p.Stat(name);
+        }
+        p.SetXattr("d", kDefault, list);
+        p.Stat("d");
+        p.Become(0, 0);
+        p.Unlink("f");
+        p.Rmdir("d");
+      }
+    }
+  }
+}
+
+PXFS_SCENARIO(AclInheritedInASetgidDirectory) {
+  for (const int who : {0, 1, 2}) {
+    p.Mkdir("d");
+    p.Chown("d", 1000, 2000);
+    p.Chmod("d", 02777);
+    p.SetXattr("d", kDefault, Acl({{1, 7}, {2, 6, 1001}, {4, 7}, {16, 7}, {32, 5}}));
+    for (const mode_t mask : {0, 022, 077}) {
+      p.Umask(mask);
+      if (who > 0) p.Become(1000, 1000, who == 1 ? std::vector<gid_t>{} : std::vector<gid_t>{2000});
+      for (const mode_t mode : {0666, 0777, 02777, 06775, 0600}) {
+        p.Close(p.Open("d/f", O_WRONLY | O_CREAT | O_EXCL, mode));
+        p.Mkdir("d/d", mode);
+        p.Mknod("d/p", S_IFIFO | mode);
+        p.Symlink("t", "d/s");
+        for (const char* name : {"d/f", "d/d", "d/p", "d/s"}) {
+          p.Stat(name);
+          p.GetXattr(name, kAccess);
+          p.GetXattr(name, kDefault);
+        }
+        for (const char* name : {"d/f", "d/p", "d/s"}) p.Unlink(name);
+        p.Rmdir("d/d");
+      }
+      p.Become(0, 0);
+    }
+    p.Rmdir("d");
+  }
+}
+
 }  // namespace pxfs::test
