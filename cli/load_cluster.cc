@@ -9,6 +9,7 @@
 #include "base/cluster_directory.h"
 #include "base/unique_fd.h"
 #include "cli/paths.h"
+#include "meta/fsck.h"
 #include "meta/local_service.h"
 #include "meta/store_lock.h"
 
@@ -84,6 +85,20 @@ Status PutInPlace(const std::string& made, const std::string& store, const std::
   return SyncDirectory(stdfs::path(store).parent_path());
 }
 
+// What had no name yet when the dump was made may have got one since, and its object is all that is
+// left of it: it must not go with the session that the dump says holds it.
+Status KeepUnfinished(const std::string& store) {
+  PXFS_ASSIGN(const auto fsck, meta::StoreFsck::Open(store, std::chrono::milliseconds(0)));
+  PXFS_ASSIGN(const bool any, fsck->ForgetUnfinished());
+  if (!any) return {};
+  const auto no_volumes = [](InodeId,
+                             const std::set<VolumeId>&) -> Result<std::optional<meta::Location>> {
+    return Fail(Code::kUnavailable);
+  };
+  // New numbers are higher than those of the objects: LoadDump has seen to that.
+  return fsck->Repair(no_volumes, InodeId());
+}
+
 Status CompleteDirectory(const ClusterIdentity& identity) {
   PXFS_TRY(MakeDirectories(identity.run_directory(), 0755));
   PXFS_TRY(MakeDirectories(identity.jobs_directory(), 0700));
@@ -120,6 +135,7 @@ Result<LoadedCluster> LoadCluster(const std::string& file, const std::string& di
   const std::vector<std::string> new_directories = MissingDirectories(loaded.directory);
   const auto load = [&]() -> Status {
     PXFS_ASSIGN(loaded.summary, meta::LoadDump(file, made));
+    PXFS_TRY(KeepUnfinished(made));
     return PutInPlace(made, store, loaded.replaced);
   };
   if (const Status done = load(); !done) {

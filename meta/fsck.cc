@@ -243,7 +243,7 @@ Status StoreFsck::TakeObject(const Location& file, bool moved) {
   });
 }
 
-Status StoreFsck::ForgetUnfinished() {
+Result<bool> StoreFsck::ForgetUnfinished() {
   std::vector<KvWrite> writes;
   std::vector<InodeId> nameless;
   const auto visit = [&](keys::Family family, const KvEngine::Visitor& visitor) {
@@ -274,7 +274,8 @@ Status StoreFsck::ForgetUnfinished() {
     changed.attr.nlink = 1;
     writes.push_back({keys::Inode(inode), Encode(changed)});
   }
-  return writes.empty() ? Status() : engine().Commit({}, writes, [] {});
+  if (!writes.empty()) PXFS_TRY(engine().Commit({}, writes, [] {}));
+  return !writes.empty();
 }
 
 Status StoreFsck::SetVolume(const VolumeInfo& volume) {

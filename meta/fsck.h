@@ -65,8 +65,9 @@ class StoreFsck {
   Status TakeObject(const Location& file, bool moved);
   // What was set aside, was a file without a name, or was about to lose a copy when the dump was
   // made may have become a file's content since: nothing of it is to be deleted by the end of a
-  // session. Trees and files that had no name go to /lost+found with the next Repair.
-  Status ForgetUnfinished();
+  // session. Trees and files that had no name go to /lost+found with the next Repair. Returns whether
+  // there was anything.
+  Result<bool> ForgetUnfinished();
   Status SetVolume(const VolumeInfo& volume);
 
   Status Sync() { return engine().Sync(); }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "base/bytes.h"
 #include "meta/keys.h"
 #include "tests/cli/mounted_fixture.h"
 #include "tests/support/tree_digest.h"
@@ -63,6 +64,30 @@ TEST_F(DumpTest, ALostClusterDirectoryIsMadeAnewOfADumpThatWasMadeWhileMounted) 
     EXPECT_EQ(ReadText(path), "new");
   }
   Unmount();
+}
+
+TEST_F(DumpTest, AFileThatGotItsNameAfterTheDumpIsNotDeletedByTheLoad) {
+  Format(1);
+  MountCluster();
+  UniqueFd nameless(::open(mnt_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  ASSERT_TRUE(nameless);
+  ASSERT_EQ(::write(nameless.get(), "content", 7), 7);
+  PxfsOk({"dump", File()});
+  const std::string self = "/proc/self/fd/" + std::to_string(nameless.get());
+  ASSERT_EQ(::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, (mnt_ + "/named").c_str(),
+                     AT_SYMLINK_FOLLOW),
+            0);
+  struct stat st;
+  ASSERT_EQ(::fstat(nameless.get(), &st), 0);
+  nameless.reset();
+  Unmount();
+  std::filesystem::remove_all(cluster_);
+  PxfsOk({"load", File(), "--cluster", cluster_});
+  MountCluster();
+  EXPECT_EQ(ReadText(mnt_ + "/lost+found/#" + ToHex(st.st_ino)), "content");
+  Unmount();
+  EXPECT_EQ(Pxfs({"fsck", "--repair"}).status, 1);  // sessions of when the dump was made
+  EXPECT_EQ(PxfsOk({"fsck"}), "clean\n");
 }
 
 TEST_F(DumpTest, ALoadedStoreHasTheRecordsOfTheFirst) {
