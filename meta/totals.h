@@ -2,12 +2,19 @@
 // commit.
 //
 // They are written when the store is closed in order and removed when it is opened, so that after a
-// crash there are none and they are counted from the inodes. Thread-safe.
+// crash there are none and they are counted from the inodes: by a thread, since programs wait for
+// the service. Until it is through, inodes() waits and OnVolume() knows only of what was changed
+// since. Thread-safe.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <future>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "base/ids.h"
 #include "meta/kv_engine.h"
@@ -38,20 +45,37 @@ class Totals {
     void Add(const InodeRecord& inode, int sign);
   };
 
-  // True if the store was closed in order, so that nothing had to be counted.
+  ~Totals() { EndCounting(); }
+
+  // Before the first commit. `engine` outlives the counting. True if the store was closed in order,
+  // so that nothing has to be counted.
   Result<bool> Load(KvEngine& engine);
+  // Waits for the counting. Totals that could not be counted are not written.
   Status Save(KvEngine& engine) const;
+  // Gives up counting, if it is not through. Idempotent.
+  void EndCounting();
   void Apply(const Change& change);
 
   uint64_t inodes() const;
   Usage OnVolume(VolumeId volume) const;
 
  private:
-  Status Count(KvEngine& engine);
+  // What commits change may fall below zero while the inodes before them are not counted yet.
+  struct Sum {
+    int64_t objects = 0, object_bytes = 0;
+  };
+  enum class State { kCounting, kKnown, kUnknown };
 
-  mutable std::mutex mutex_;  // guards the rest
-  uint64_t inodes_ = 0;
-  std::unordered_map<VolumeId, Usage> volumes_;
+  void Add(const Change& change);  // with mutex_ held
+  void Count(KvEngine& engine, std::promise<void> begun);
+
+  mutable std::mutex mutex_;  // guards state_, inodes_ and volumes_
+  mutable std::condition_variable counted_;
+  State state_ = State::kKnown;
+  int64_t inodes_ = 0;
+  std::unordered_map<VolumeId, Sum> volumes_;
+  std::atomic<bool> stop_{false};
+  std::thread counter_;
 };
 
 }  // namespace pxfs::meta

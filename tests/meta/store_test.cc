@@ -1,5 +1,7 @@
 // Opening and reopening the store, and what is wrong with it: meta/local_service.cc, schema.cc,
 // records.cc, check.cc.
+#include <future>
+
 #include "meta/repair.h"
 #include "tests/meta/service_fixture.h"
 
@@ -30,6 +32,69 @@ TEST(OpenLocalServiceTest, CreateOpenAndRefuse) {
   EXPECT_CODE(Code::kExists, OpenLocalService(At(directory, true)));
   service = Value(OpenLocalService(At(directory)));
   EXPECT_OK(service->Lookup(ctx, kRootInode, "d"));
+}
+
+// A store in which nobody gets past the first inode of a scan until it is told.
+class HeldScans final : public KvEngine {
+ public:
+  explicit HeldScans(std::unique_ptr<KvEngine> engine, std::shared_future<void> release)
+      : engine_(std::move(engine)), release_(std::move(release)) {}
+  uint64_t Version(std::string_view key) const override { return engine_->Version(key); }
+  bool Settled(uint64_t version) const override { return engine_->Settled(version); }
+  Result<bool> Get(std::string_view key, std::string* value) const override {
+    return engine_->Get(key, value);
+  }
+  Status Scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    const bool held = begin == keys::Make(keys::Family::kInode);
+    return engine_->Scan(begin, end, [&](std::string_view key, std::string_view value) {
+      const bool more = visit(key, value);
+      if (held) release_.wait();
+      return more;
+    });
+  }
+  Status Commit(const std::vector<KvRead>& reads, const std::vector<KvWrite>& writes,
+                const std::function<void()>& applied) override {
+    return engine_->Commit(reads, writes, applied);
+  }
+  Status Sync() override { return engine_->Sync(); }
+
+ private:
+  const std::unique_ptr<KvEngine> engine_;
+  const std::shared_future<void> release_;
+};
+
+// How long a store takes to open must not depend on how much is in it: programs wait for it.
+TEST(OpenLocalServiceTest, AfterACrashInodesAreCountedWhileTheServiceWorks) {
+  ScratchDirectory scratch;
+  const CallContext ctx;
+  const auto open = [&] { return Value(OpenLevelDb(scratch.path() + "/db", true)); };
+  {
+    auto engine = open();
+    EXPECT_OK(FormatStore(*engine, {}));
+    auto service = Value(LocalService::Open(std::move(engine), {}, {}));
+    for (int i = 0; i < 50; ++i)
+      EXPECT_OK(service->MakeNode(ctx, kRootInode, std::to_string(i), {S_IFDIR | 0755, 0, 0, ""}));
+  }
+  auto engine = Value(OpenLevelDb(scratch.path() + "/db", false));
+  EXPECT_OK(
+      engine->Commit({}, {{keys::Counter("totals"), "", true}}, [] {}));  // as a crash leaves it
+  std::promise<void> release;
+  auto service = Value(LocalService::Open(
+      std::make_unique<HeldScans>(std::move(engine), release.get_future().share()), {}, {}));
+  ASSERT_NE(service, nullptr);
+  for (int i = 0; i < 7; ++i)
+    EXPECT_OK(service->RemoveDirectory(ctx, kRootInode, std::to_string(i)));
+  EXPECT_OK(service->MakeNode(ctx, kRootInode, "new", {S_IFDIR | 0755, 0, 0, ""}));
+  auto statistics = std::async(std::launch::async, [&] { return service->GetStatistics(); });
+  EXPECT_EQ(statistics.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout)
+      << "a number that is not known yet";
+  release.set_value();
+  EXPECT_EQ(Value(statistics.get()).inodes, 1u + 50 - 7 + 1);
+  service.reset();
+  engine = Value(OpenLevelDb(scratch.path() + "/db", false));
+  std::string saved;
+  EXPECT_TRUE(Value(engine->Get(keys::Counter("totals"), &saved)));
+  EXPECT_EQ(Value(Decode<TotalsRecord>("totals", saved)).inodes, 1u + 50 - 7 + 1);
 }
 
 class StoreTest : public ServiceTest {
