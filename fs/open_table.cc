@@ -4,7 +4,9 @@
 
 #include <cerrno>
 
+#include "base/bytes.h"
 #include "base/logging.h"
+#include "volumes/copy.h"
 
 namespace pxfs::fs {
 namespace {
@@ -278,6 +280,13 @@ Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
     return env_.metadata->OpenForWrite(ctx, file->inode, present);
   });
   if (!granted) return Fail(granted.error());
+  if (!created) {
+    for (const meta::Replica& replica : std::vector<meta::Replica>(granted->replicas)) {
+      if (replica.state == meta::ReplicaState::kCopying)
+        granted = MoveFirst(ctx, file, *granted, replica);
+      if (!granted) return Fail(granted.error());
+    }
+  }
   file->grant_unsure = false;
   file->granted_again = file->written();
   if (file->written()) return {};  // it was only to be made sure of
@@ -303,12 +312,49 @@ Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
   return opened;
 }
 
+Result<meta::Location> OpenTable::MoveFirst(const meta::CallContext& ctx, Turn& file,
+                                            const meta::Location& granted,
+                                            const meta::Replica& copy) {
+  const InodeId inode = granted.attr.inode;
+  const auto end = [&](bool moved) {
+    return env_.metadata->EndMove({.session = ctx.session}, inode, copy.object_generation, moved);
+  };
+  const auto stay = [&](const std::string& why) -> Result<meta::Location> {
+    log::warn("inode {} stays on a volume below its reserve: {}", inode.value, why);
+    auto ended = end(false);
+    if (!ended && ended.error() == Code::kStale)
+      return env_.metadata->OpenForWrite(ctx, inode, VolumeId());
+    return ended;
+  };
+  if (file->in_use()) return file.Outside([&] { return stay("it is open"); });
+  Unbind(*file);
+  return file.Outside([&]() -> Result<meta::Location> {
+    if (auto copied = volumes::CopyReplica(*env_.volumes, granted, copy); !copied)
+      return stay(copied.error().message());
+    auto moved = end(true);
+    if (!moved) return stay(moved.error().message());
+    log::info("inode {}: moved {} to a volume with room before it is written", inode.value,
+              FormatBytes(moved->attr.size_bytes));
+    return moved;
+  });
+}
+
 Status OpenTable::BeginReading(const meta::CallContext& ctx, Turn& file) {
   if (file->record->backing_id > 0 || file->in_use()) return {};
-  auto location = file.Outside([&] { return env_.metadata->Locate(ctx, file->inode); });
-  if (!location) return Fail(location.error());
-  if (!location->attr.is_regular()) return Fail(Code::kInvalid, "not a regular file");
-  return BindObject(*file, *location, false, false);
+  // The object that was found may have been moved before it is opened.
+  constexpr int kAttempts = 5;
+  std::vector<uint64_t> tried;
+  for (int attempt = 1;; ++attempt) {
+    auto location = file.Outside([&] { return env_.metadata->Locate(ctx, file->inode); });
+    if (!location) return Fail(location.error());
+    if (!location->attr.is_regular()) return Fail(Code::kInvalid, "not a regular file");
+    std::vector<uint64_t> found;
+    for (const meta::Replica& replica : location->replicas)
+      found.push_back(replica.object_generation);
+    auto bound = BindObject(*file, *location, false, false);
+    if (bound || attempt == kAttempts || found == tried) return bound;
+    tried = std::move(found);
+  }
 }
 
 Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId inode, Mode mode,

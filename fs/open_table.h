@@ -201,6 +201,10 @@ class OpenTable {
   std::shared_ptr<OpenFile> Peek(InodeId inode);
   // Binds the file to the object that takes its writes and gets the grant for it.
   Status BeginWriting(const meta::CallContext& ctx, Turn& file, const meta::Location* created);
+  // Content that OpenForWrite wants elsewhere is copied there first. Where that fails, or readers
+  // use the object, it stays; the log says why.
+  Result<meta::Location> MoveFirst(const meta::CallContext& ctx, Turn& file,
+                                   const meta::Location& granted, const meta::Replica& copy);
   Status BeginReading(const meta::CallContext& ctx, Turn& file);
   // `created`: the object is not there yet, unless the request is a repetition.
   Status BindObject(OpenFile& file, const meta::Location& location, bool writable, bool created);

@@ -19,6 +19,12 @@ Replica* PrimaryOf(InodeRecord& inode) {
   return it == inode.replicas.end() ? nullptr : &*it;
 }
 
+uint64_t NextObjectGeneration(const InodeRecord& inode) {
+  uint64_t last = std::max(inode.last_object, inode.attr.generation);
+  for (const Replica& replica : inode.replicas) last = std::max(last, replica.object_generation);
+  return last + 1;
+}
+
 void ApplyContent(InodeRecord& inode, const ContentState& content) {
   Attr& attr = inode.attr;
   attr.size_bytes = content.size_bytes;

@@ -66,6 +66,8 @@ class LocalService final : public MetadataService, public StoreKeeper {
   Result<Location> Locate(const CallContext& ctx, InodeId inode) override;
   Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode,
                                 VolumeId preferred) override;
+  Result<Location> EndMove(const CallContext& ctx, InodeId inode, uint64_t object_generation,
+                           bool moved) override;
   Status CommitContent(const CallContext& ctx, InodeId inode, const ContentState& content) override;
   Status CloseWrite(const CallContext& ctx, InodeId inode, const ContentState& content) override;
   Status Forget(SessionId session, std::span<const InodeId> inodes) override;
@@ -125,6 +127,11 @@ class LocalService final : public MetadataService, public StoreKeeper {
   Result<Location> LocateUnchecked(InodeId inode);
   // The replica of a file that is about to be made in `directory`, by its policy.
   Result<Replica> PlaceFile(InodeId directory, InodeId inode, uint64_t size_bytes);
+  // Where content that its volume has no room for shall go, as a replica in state kCopying is added
+  // for it; nothing where no volume takes it.
+  Status PlanMove(InodeRecord& inode, const Replica& primary);
+  // Nobody writes the inode any more: copies of moves that were not ended are reclaimed.
+  Status DropCopies(Transaction& tx, InodeRecord& inode);
   // What both ways of ending a session do.
   Status EndSession(SessionId session);
   // Ends sessions that records speak of and that do not exist.

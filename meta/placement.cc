@@ -146,6 +146,10 @@ tl::unexpected<Error> NoVolume(const PlacementRequest& request,
 
 }  // namespace
 
+bool BelowReserve(const VolumeInfo& volume) {
+  return volume.total_bytes != 0 && Headroom(volume) == 0;
+}
+
 const std::pair<const std::string, std::string>* MissingLabel(const Policy& policy,
                                                               const VolumeInfo& volume) {
   for (const auto& label : policy.labels) {

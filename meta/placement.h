@@ -24,6 +24,9 @@ struct PlacementRequest {
 // kNoSpace names every rejected volume with its reason.
 Result<VolumeId> ChooseVolume(const PlacementRequest& request, std::span<const VolumeInfo> volumes);
 
+// Less is free than the volume keeps in reserve.
+bool BelowReserve(const VolumeInfo& volume);
+
 // The policy of a directory from its own and its ancestors', nearest first; the defaults fill what none sets.
 Policy EffectivePolicy(std::span<const Policy> nearest_first);
 

@@ -263,11 +263,20 @@ class MetadataService {
   virtual Result<Location> Locate(const CallContext& ctx, InodeId inode) = 0;
   // Grants the session writing: raises the generation, makes other replicas stale, records the open file
   // until CloseWrite. Once per session and inode; again while open it only answers.
+  // Where the primary's volume is below its reserve and another one has room, a replica in state kCopying is
+  // among those returned: the place that the content shall be moved to before it is written (EndMove).
   // kIsDirectory, kInvalid (not a regular file), kUnavailable (no reachable current replica), kReadOnly.
   // preferred: where the session has the file open already (0: nowhere). The writes go there if its
   // replica is current and can take them.
   virtual Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode,
                                         VolumeId preferred) = 0;
+  // Ends a move that OpenForWrite began. `moved`: the object of the kCopying replica holds the content, durably,
+  // and becomes the primary; the one before is reclaimed. Else the copy is reclaimed, as it is when the last
+  // writer closes. Returns what holds then.
+  // kStale: the content has been opened for writing by somebody else meanwhile, or this is no such replica; then
+  // nothing has changed, and the move is over.
+  virtual Result<Location> EndMove(const CallContext& ctx, InodeId inode, uint64_t object_generation,
+                                   bool moved) = 0;
   // The size and times of an open file as they are now (fsync), and the same with the end of writing.
   virtual Status CommitContent(const CallContext& ctx, InodeId inode, const ContentState& content) = 0;
   virtual Status CloseWrite(const CallContext& ctx, InodeId inode, const ContentState& content) = 0;

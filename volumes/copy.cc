@@ -153,6 +153,27 @@ Result<CopyResult> CopyIntoObject(const Volume& volume, ObjectName name, const O
   return result;
 }
 
+Status CopyReplica(const VolumeSet& volumes, const meta::Location& location,
+                   const meta::Replica& target) {
+  const meta::Attr& attr = location.attr;
+  const meta::Replica& primary = location.replicas.front();
+  PXFS_ASSIGN(const auto from, volumes.Require(primary.volume));
+  PXFS_ASSIGN(const auto to, volumes.Require(target.volume));
+  const ObjectName name{attr.inode, target.object_generation};
+  PXFS_TRY(to->RemoveObject(name));
+  PXFS_ASSIGN(const UniqueFd source,
+              from->OpenObject({attr.inode, primary.object_generation}, O_RDONLY));
+  CopyOptions options;
+  options.verify = true;
+  PXFS_TRY(
+      CopyIntoObject(*to, name, {attr.uid, attr.gid, attr.mode & 07777}, source.get(), options));
+  if (auto synced = to->SyncName(name); !synced) {
+    PXFS_TRY(to->RemoveObject(name));
+    return synced;
+  }
+  return {};
+}
+
 Result<Hash128> ChecksumFile(int fd, const Progress& progress) {
   struct stat st;
   if (::fstat(fd, &st) != 0) return FailErrno(errno, "stat");

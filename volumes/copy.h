@@ -45,6 +45,13 @@ struct CopyResult {
 Result<CopyResult> CopyIntoObject(const Volume& volume, ObjectName name, const ObjectOwner& owner,
                                   int source_fd, const CopyOptions& options);
 
+// Copies the primary's object of `location` to the one that `target` (a replica in state kCopying)
+// names, verifies it, and makes it durable, name and all. What an earlier attempt left there is
+// removed first.
+// As CopyIntoObject, and kUnavailable: a volume is offline. Nothing is left behind on errors.
+Status CopyReplica(const VolumeSet& volumes, const meta::Location& location,
+                   const meta::Replica& target);
+
 // The checksum of a whole file; holes are not read. kInterrupted as above.
 Result<Hash128> ChecksumFile(int fd, const std::function<bool(uint64_t)>& progress = {});
 

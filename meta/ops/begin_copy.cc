@@ -21,14 +21,6 @@ Status CheckTarget(const std::vector<VolumeInfo>& volumes, VolumeId id, uint64_t
   return {};
 }
 
-// A number that no object of this inode has, or ever had: one that is still being reclaimed must
-// not meet a new one.
-uint64_t NextObjectGeneration(const InodeRecord& inode) {
-  uint64_t last = std::max(inode.last_object, inode.attr.generation);
-  for (const Replica& replica : inode.replicas) last = std::max(last, replica.object_generation);
-  return last + 1;
-}
-
 }  // namespace
 
 Result<CopyTicket> LocalService::BeginCopy(const CallContext& ctx, InodeId inode, VolumeId target) {

@@ -12,6 +12,7 @@ Status LocalService::CloseWrite(const CallContext& ctx, InodeId inode,
     PXFS_ASSIGN(InodeRecord * record, EditOpenFile(tx, inode, ctx.session));
     ApplyContent(*record, content);
     EraseWriter(tx, *record, ctx.session);
+    PXFS_TRY(DropCopies(tx, *record));
     Repetitions::Record(tx, request);
     removed = record->removed();
     if (removed) return orphans_.Release(tx, inode, ctx.session, /*closed_only=*/true);

@@ -31,6 +31,7 @@ Status LocalService::CommitRecovered(InodeId inode, const ContentState& content)
     PXFS_ASSIGN(InodeRecord * record, EditOpenFile(tx, inode, SessionId()));
     ApplyContent(*record, content);
     EraseWriter(tx, *record, SessionId());
+    PXFS_TRY(DropCopies(tx, *record));
     return {};
   }));
   Notices notices(sessions_, SessionId());

@@ -76,6 +76,7 @@ Result<Location> LocalService::OpenForWrite(const CallContext& ctx, InodeId inod
     PXFS_ASSIGN(Replica * primary, ChoosePrimary(*record, *volumes_.Current(), preferred));
     outdated = RaiseGeneration(*record, primary);
     RecordWriter(tx, *record, ctx.session);
+    if (record->writers == 1) PXFS_TRY(PlanMove(*record, *primary));
     if (record->removed()) PXFS_TRY(orphans_.HoldUntilClosed(tx, inode, ctx.session));
     opened = true;
     return LocationOf(*record);

@@ -98,6 +98,10 @@ class RemoteService : public MetadataService {
                                 VolumeId preferred) override {
     return Call<&S::OpenForWrite>(ctx, inode, preferred);
   }
+  Result<Location> EndMove(const CallContext& ctx, InodeId inode, uint64_t object_generation,
+                           bool moved) override {
+    return Call<&S::EndMove>(ctx, inode, object_generation, moved);
+  }
   Status CommitContent(const CallContext& ctx, InodeId inode,
                        const ContentState& content) override {
     return Call<&S::CommitContent>(ctx, inode, content);

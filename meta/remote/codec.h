@@ -142,6 +142,7 @@ using DropReplicaArguments = Arguments<CallContext, ObjectRef>;
 using SetAttrArguments = Arguments<CallContext, InodeId, AttrChange>;
 using SetXattrArguments = Arguments<CallContext, InodeId, std::string_view, std::string_view, int>;
 using ContentArguments = Arguments<CallContext, InodeId, ContentState>;
+using EndMoveArguments = Arguments<CallContext, InodeId, uint64_t, bool>;
 using RecoveredArguments = Arguments<InodeId, ContentState>;
 using ForgetArguments = Arguments<SessionId, std::span<const InodeId>>;
 using ReserveArguments = Arguments<CallContext, InodeId, std::span<const ReserveItem>>;
@@ -193,6 +194,9 @@ void Decode(const pb::XattrRequest& from, NameArguments& to, Validity& validity)
 void Encode(pb::XattrRequest& to, const CallContext& ctx, InodeId inode, std::string_view name,
             std::string_view value, int flags);
 void Decode(const pb::XattrRequest& from, SetXattrArguments& to, Validity& validity);
+void Encode(pb::EndMoveRequest& to, const CallContext& ctx, InodeId inode,
+            uint64_t object_generation, bool moved);
+void Decode(const pb::EndMoveRequest& from, EndMoveArguments& to, Validity& validity);
 void Encode(pb::ContentRequest& to, const CallContext& ctx, InodeId inode,
             const ContentState& content);
 void Decode(const pb::ContentRequest& from, ContentArguments& to, Validity& validity);

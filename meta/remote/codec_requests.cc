@@ -182,6 +182,18 @@ void Decode(const pb::DropReplicaRequest& from, DropReplicaArguments& to, Validi
   to = {ContextOf(from, validity), replica};
 }
 
+void Encode(pb::EndMoveRequest& to, const CallContext& ctx, InodeId inode,
+            uint64_t object_generation, bool moved) {
+  Encode(*to.mutable_context(), ctx);
+  to.set_inode(inode.value);
+  to.set_object_generation(object_generation);
+  to.set_moved(moved);
+}
+
+void Decode(const pb::EndMoveRequest& from, EndMoveArguments& to, Validity& validity) {
+  to = {ContextOf(from, validity), InodeId(from.inode()), from.object_generation(), from.moved()};
+}
+
 void Encode(pb::ContentRequest& to, const CallContext& ctx, InodeId inode,
             const ContentState& content) {
   Encode(*to.mutable_context(), ctx);

@@ -70,6 +70,7 @@ using Methods = std::tuple<
     Method<pb::METHOD_LOCATE, &S::Locate, pb::InodeRequest, pb::Location, Access::kReader>,
     Method<pb::METHOD_OPEN_FOR_WRITE, &S::OpenForWrite, pb::InodeOnVolumeRequest, pb::Location,
            Access::kChange>,
+    Method<pb::METHOD_END_MOVE, &S::EndMove, pb::EndMoveRequest, pb::Location, Access::kChange>,
     Method<pb::METHOD_COMMIT_CONTENT, &S::CommitContent, pb::ContentRequest, pb::Empty,
            Access::kChange>,
     Method<pb::METHOD_CLOSE_WRITE, &S::CloseWrite, pb::ContentRequest, pb::Empty, Access::kChange>,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -173,6 +174,81 @@ TEST_P(Volumes, PlacementAvoidsAFullVolumeAndSaysSo) {
   ASSERT_EQ(::unlink(Path("big").c_str()), 0);
   ASSERT_TRUE(Eventually(
       [&] { return !mounted_->LoggedLines("volume " + full + " takes new files again").empty(); }));
+}
+
+// A file on a volume below its reserve goes where there is room before it is written.
+TEST_P(Volumes, OpenForWritingMovesFirst) {
+  Start(2);
+  ASSERT_STATUS(Make("big", 3 << 20, 1));
+  ASSERT_EQ(::link(Path("big").c_str(), Path("link").c_str()), 0);
+  ASSERT_EQ(::chmod(Path("big").c_str(), 04751), 0);
+  ASSERT_EQ(::chown(Path("big").c_str(), 12, 34), 0);
+  ASSERT_EQ(::chmod(Path("big").c_str(), 04751), 0);
+  const timespec times[2] = {{1000, 1}, {2000, 2}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, Path("big").c_str(), times, 0), 0);
+  const std::string full = VolumeOf("big"), other = full == "v1" ? "v2" : "v1";
+  const auto set_reserve = [&](const std::string& size) {
+    return RunOk({Program("pxfs"), "volume", "set", full, "reserve=" + size, "--cluster",
+                  mounted_->cluster().directory()});
+  };
+  ASSERT_STATUS(set_reserve("1T"));
+
+  // Reading leaves it where it is, and a reader keeps it there: both see one content.
+  {
+    const UniqueFd reader(::open(Path("big").c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(reader);
+    EXPECT_EQ(VolumeOf("big"), full);
+    EXPECT_EQ(Append("big", 10, 7).error, 0);
+    EXPECT_EQ(VolumeOf("big"), full);
+    char bytes[10];
+    EXPECT_EQ(::pread(reader.get(), bytes, 10, 3 << 20), 10);
+    ASSERT_EQ(::truncate(Path("big").c_str(), 3 << 20), 0);
+    ASSERT_EQ(::chmod(Path("big").c_str(), 04751), 0);
+    ASSERT_EQ(::utimensat(AT_FDCWD, Path("big").c_str(), times, 0), 0);
+  }
+  struct stat before, after;
+  ASSERT_EQ(::stat(Path("big").c_str(), &before), 0);
+  // Several at once, one of which moves it.
+  std::vector<std::thread> openers;
+  std::array<UniqueFd, 4> fds;
+  // The release of the reader comes some time after its close.
+  ASSERT_TRUE(Eventually([&] {
+    for (UniqueFd& fd : fds) fd.reset();
+    for (size_t i = 0; i < fds.size(); ++i)
+      openers.emplace_back([&, i] {
+        fds[i] = UniqueFd(
+            ::open(Path(i % 2 ? "link" : "big").c_str(), (i < 2 ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+      });
+    for (std::thread& opener : openers) opener.join();
+    openers.clear();
+    return VolumeOf("big") == other;
+  }));
+  ASSERT_EQ(::stat(Path("big").c_str(), &after), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+  EXPECT_EQ(after.st_nlink, 2u);
+  EXPECT_EQ(after.st_mode, before.st_mode);
+  EXPECT_EQ(after.st_uid, 12u);
+  EXPECT_EQ(after.st_mtim.tv_sec, 2000);
+  EXPECT_EQ(after.st_mtim.tv_nsec, 2);
+  for (const UniqueFd& fd : fds) {
+    ASSERT_TRUE(fd);
+    std::string content(3 << 20, '\0');
+    ASSERT_EQ(::pread(fd.get(), content.data(), content.size(), 0),
+              static_cast<ssize_t>(content.size()));
+    EXPECT_TRUE(content == Pattern(3 << 20, 1));
+  }
+  ASSERT_EQ(::pwrite(fds[0].get(), "new", 3, 0), 3);
+  char bytes[3];
+  ASSERT_EQ(::pread(fds[3].get(), bytes, 3, 0), 3);
+  EXPECT_EQ(std::string(bytes, 3), "new") << "all have the same object open";
+  for (UniqueFd& fd : fds) fd.reset();
+  EXPECT_FALSE(mounted_->LoggedLines("to a volume with room before it is written").empty());
+  // The object that was left is gone.
+  const std::string objects = mounted_->cluster().volumes()[full == "v1" ? 0 : 1] + "/objects";
+  EXPECT_TRUE(Eventually([&] {
+    const auto found = RunProgram({"find", objects, "-type", "f"});
+    return found && found->output.empty();
+  }));
 }
 
 TEST_P(Volumes, AReadOnlyVolumeDegradesOnlyItsFiles) {

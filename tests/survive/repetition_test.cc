@@ -286,7 +286,7 @@ class Repetition : public testing::TestWithParam<Variant> {
     ::setenv("LD_PRELOAD", PXFS_CRASH_SHIM, 1);
     auto mounted = MountedCluster::Start({.shape = GetParam().shape,
                                           .options = GetParam().options,
-                                          .cluster = {.volumes = 1, .ext4_image = true}});
+                                          .cluster = {.volumes = 2, .ext4_image = true}});
     ::unsetenv("LD_PRELOAD");
     ::unsetenv(kCrashControlVariable);
     ASSERT_TRUE(mounted) << mounted.error().message();
@@ -366,6 +366,44 @@ TEST_P(Repetition, AnOperationHappensOnceWhereverTheDaemonDies) {
     EXPECT_EQ(step > 0, seen) << operation.name;
   }
   std::printf("%d kills, %d rounds\n", kills, rounds_);
+  ASSERT_STATUS(mounted_->Stop());
+  const auto problems = InspectCluster(mounted_->cluster().directory());
+  ASSERT_TRUE(problems) << problems.error().message();
+  EXPECT_THAT(*problems, testing::IsEmpty());
+}
+
+// An open for writing that moves the file to a volume with room first.
+TEST_P(Repetition, AMoveIsDoneOnceWhereverTheDaemonDies) {
+  const auto reserve = [this](const std::string& volume, const std::string& size) {
+    return RunOk({Program("pxfs"), "volume", "set", volume, "reserve=" + size, "--cluster",
+                  mounted_->cluster().directory()});
+  };
+  const std::string content(300'000, 'x');
+  Operation move;
+  move.name = "open that moves";
+  move.opcode = FUSE_OPEN;
+  move.prepare = [&](Place& at) -> Status {
+    PXFS_TRY(reserve("v1", "0"));
+    PXFS_TRY(reserve("v2", "1T"));
+    PXFS_TRY(at.Make("file", content));
+    PXFS_TRY(WaitForNothingOpen());
+    PXFS_TRY(reserve("v2", "0"));
+    return reserve("v1", "1T");
+  };
+  move.act = OpenHeld("file", O_WRONLY | O_APPEND);
+  move.verify = Both(WriteHeld("+"), Both(kCloseHeld, Expect("both", [&](Place& at) {
+                                            return at.Content("file") == content + "+";
+                                          })));
+  int step = 0;
+  for (; step < kMaxSteps; ++step) {
+    const auto fired = Round(move, step);
+    ASSERT_TRUE(fired) << "killed before step " << step << ": " << fired.error().message();
+    if (!*fired) break;
+  }
+  EXPECT_GT(step, 5);
+  EXPECT_LT(step, kMaxSteps);
+  std::printf("%d kills\n", step);
+  EXPECT_GE(mounted_->LoggedLines("to a volume with room").size(), 1u);
   ASSERT_STATUS(mounted_->Stop());
   const auto problems = InspectCluster(mounted_->cluster().directory());
   ASSERT_TRUE(problems) << problems.error().message();

@@ -55,6 +55,116 @@ TEST_P(ConformanceContent, TwoSessionsWrite) {
   EXPECT_EQ(Stat(file).size_bytes, 2u);
 }
 
+// The replica in state kCopying, if there is one.
+std::optional<Replica> CopyOf(const Location& location) {
+  for (const Replica& replica : location.replicas)
+    if (replica.state == ReplicaState::kCopying) return replica;
+  return std::nullopt;
+}
+
+class ConformanceMove : public ConformanceTest {
+ protected:
+  void SetUp() override {
+    ConformanceTest::SetUp();
+    if (HasFatalFailure()) return;
+    VolumeInfo volume;
+    volume.name = "v2";
+    volume.uuid = "uuid 2";
+    volume.path = "/volumes/2";
+    second_ = Value(service().AddVolume(volume)).id;
+    file_ = MakeFile(kRootInode, "f", 0644, 100);
+    Report(volume_, 0);
+    Report(second_);
+  }
+  // What waits to be reclaimed: (volume, object generation).
+  std::vector<std::pair<VolumeId, uint64_t>> Reclaimable() {
+    std::vector<std::pair<VolumeId, uint64_t>> objects;
+    for (const ReclaimItem& item :
+         Value(service().WaitReclaimable(100, std::chrono::milliseconds(0))))
+      for (const Replica& replica : item.replicas)
+        objects.emplace_back(replica.volume, replica.object_generation);
+    return objects;
+  }
+
+  VolumeId second_;
+  InodeId file_;
+};
+PXFS_BOTH_SHAPES(ConformanceMove);
+
+TEST_P(ConformanceMove, AFileOnAFullVolumeMovesBeforeItIsWritten) {
+  const Location open = Value(service().OpenForWrite(ctx_, file_, {}));
+  const auto copy = CopyOf(open);
+  ASSERT_TRUE(copy);
+  EXPECT_EQ(copy->volume, second_);
+  EXPECT_EQ(open.replicas.front().volume, volume_) << "the primary comes first";
+  EXPECT_EQ(CopyOf(Value(service().OpenForWrite(ctx_, file_, {})))->object_generation,
+            copy->object_generation)
+      << "asked again, the same";
+  const Location moved = Value(service().EndMove(ctx_, file_, copy->object_generation, true));
+  ASSERT_EQ(moved.replicas.size(), 1u);
+  EXPECT_EQ(moved.replicas[0].volume, second_);
+  EXPECT_TRUE(moved.replicas[0].primary && moved.replicas[0].materialized);
+  EXPECT_EQ(moved.replicas[0].generation, moved.attr.generation);
+  EXPECT_EQ(Value(service().EndMove(ctx_, file_, copy->object_generation, true)).replicas.size(),
+            1u)
+      << "a repetition";
+  EXPECT_THAT(Reclaimable(), testing::ElementsAre(std::pair(volume_, uint64_t{1})));
+  EXPECT_OK(service().CloseWrite(ctx_, file_, Content(7)));
+  EXPECT_FALSE(CopyOf(Value(service().OpenForWrite(ctx_, file_, {})))) << "there is room";
+}
+
+TEST_P(ConformanceMove, WhatIsNotMovedIsReclaimed) {
+  const auto copy = CopyOf(Value(service().OpenForWrite(ctx_, file_, {})));
+  ASSERT_TRUE(copy);
+  EXPECT_EQ(Value(service().EndMove(ctx_, file_, copy->object_generation, false)).replicas.size(),
+            1u);
+  EXPECT_THAT(Reclaimable(), testing::ElementsAre(std::pair(second_, copy->object_generation)));
+  EXPECT_CODE(Code::kStale, service().EndMove(ctx_, file_, copy->object_generation, true));
+  EXPECT_OK(service().CloseWrite(ctx_, file_, Content(1)));
+
+  const auto left = CopyOf(Value(service().OpenForWrite(ctx_, file_, {})));
+  ASSERT_TRUE(left);
+  EXPECT_GT(left->object_generation, copy->object_generation) << "never the same object again";
+  EXPECT_OK(service().CloseWrite(ctx_, file_, Content(1)));
+  EXPECT_EQ(Value(service().Locate(ctx_, file_)).replicas.size(), 1u);
+}
+
+TEST_P(ConformanceMove, AnotherWriterEndsIt) {
+  CallContext other = ctx_;
+  other.session = Value(service().OpenSession({"other", {}, nullptr}));
+  const auto copy = CopyOf(Value(service().OpenForWrite(ctx_, file_, {})));
+  ASSERT_TRUE(copy);
+  EXPECT_OK(service().OpenForWrite(other, file_, {}));
+  EXPECT_CODE(Code::kStale, service().EndMove(ctx_, file_, copy->object_generation, true));
+  EXPECT_OK(service().CloseWrite(other, file_, Content(1)));
+  EXPECT_CODE(Code::kStale, service().EndMove(ctx_, file_, copy->object_generation, true))
+      << "it may have been written";
+  EXPECT_OK(service().CloseWrite(ctx_, file_, Content(1)));
+  EXPECT_EQ(Value(service().Locate(ctx_, file_)).replicas.front().volume, volume_);
+}
+
+TEST_P(ConformanceMove, ADeadSessionLeavesNoCopy) {
+  CallContext dead = ctx_;
+  dead.session = Value(service().OpenSession({"dead", {}, nullptr}));
+  ASSERT_TRUE(CopyOf(Value(service().OpenForWrite(dead, file_, {}))));
+  EXPECT_OK(service().CloseSession(dead.session));
+  ASSERT_EQ(Value(service().FilesToRecover()).size(), 1u);
+  EXPECT_OK(service().CommitRecovered(file_, Content(1)));
+  EXPECT_EQ(Value(service().Locate(ctx_, file_)).replicas.size(), 1u);
+}
+
+TEST_P(ConformanceMove, NowhereToGo) {
+  Report(second_, 0);
+  EXPECT_FALSE(CopyOf(Value(service().OpenForWrite(ctx_, file_, {}))));
+  EXPECT_OK(service().CloseWrite(ctx_, file_, Content(1)));
+  Report(second_);
+  Policy pinned;
+  pinned.placement = Placement::kPin;
+  pinned.pin_volume = "v1";
+  EXPECT_OK(service().SetPolicy(ctx_, kRootInode, pinned));
+  EXPECT_FALSE(CopyOf(Value(service().OpenForWrite(ctx_, file_, {}))));
+}
+
 TEST_P(ConformanceContent, OpenForWriteErrors) {
   const InodeId file = MakeFile(kRootInode, "f");
   EXPECT_CODE(Code::kIsDirectory, service().OpenForWrite(ctx_, kRootInode, {}));
