@@ -15,8 +15,9 @@
 namespace pxfs {
 namespace {
 
-// Microseconds of waiting, by some task, within a window.
-constexpr char kTrigger[] = "some 100000 1000000";
+// Microseconds of waiting, by some task, within a window, which has to be a multiple of two seconds
+// for a process without CAP_SYS_RESOURCE.
+constexpr char kTrigger[] = "some 200000 2000000";
 
 // Where this process's own share of the memory is accounted, if it has one (cgroup v2).
 std::string PressureOfCgroup() {

@@ -15,8 +15,8 @@ namespace pxfs {
 class MemoryPressure {
  public:
   // Calls `relieve`, from a thread of its own, when programs of the machine, or of this process's
-  // cgroup, were kept waiting for memory for a tenth of a second within a second; once a second at
-  // most. kNotSupported: the kernel does not tell.
+  // cgroup, were kept waiting for memory for a tenth of the last two seconds; once in two seconds
+  // at most. kNotSupported: the kernel does not tell.
   static Result<std::unique_ptr<MemoryPressure>> Watch(std::function<void()> relieve);
   // The same whenever poll(2) finds POLLPRI at one of `triggers`.
   static Result<std::unique_ptr<MemoryPressure>> Watch(std::vector<UniqueFd> triggers,

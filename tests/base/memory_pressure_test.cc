@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <mutex>
@@ -51,7 +52,7 @@ TEST(MemoryPressure, CallsWhenThereIsSome) {
 
 TEST(MemoryPressure, TheKernelTakesTheTriggerAndTheWatchEnds) {
   const auto watch = MemoryPressure::Watch([] {});
-  if (!watch && watch.error() == Code::kNotSupported) GTEST_SKIP() << watch.error().message();
+  if (::access("/proc/pressure/memory", W_OK) != 0) GTEST_SKIP() << "the kernel does not tell";
   ASSERT_TRUE(watch) << watch.error().message();
 }
 
