@@ -90,6 +90,11 @@ struct KnownDifference {
   const char* reason;
 };
 constexpr KnownDifference kKnownDifferences[] = {
+    {"DataDirectTurnedOff", true, "as OpenAppendTurnedOff, for O_DIRECT"},
+    {"DataWithoutWaiting", false, "Linux refuses RWF_NOWAIT on FUSE: EOPNOTSUPP"},
+    {"DataFallocateShift", false,
+     "Linux does not pass FALLOC_FL_COLLAPSE_RANGE and FALLOC_FL_INSERT_RANGE on to a FUSE file "
+     "system"},
     {"OpenAppendTurnedOff", true,
      "Linux opens the backing file with the flags of open(2) and does not tell it of a later "
      "fcntl(F_SETFL)"},

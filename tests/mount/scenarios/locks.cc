@@ -165,4 +165,113 @@ PXFS_SCENARIO(LockEndsWithTheProcess) {
   p.Do("flock afterwards", [&] { return ::flock(fd, LOCK_EX); });
 }
 
+PXFS_SCENARIO(LockUpgradeAndSplit) {
+  p.Make("f", std::string(100, 'x'));
+  const int fd = p.Open("f", O_RDWR);
+  Record(p, "read lock", fd, F_SETLK, F_RDLCK, 0, 100);
+  Record(p, "upgrade a part", fd, F_SETLK, F_WRLCK, 20, 10);
+  Record(p, "unlock within", fd, F_SETLK, F_UNLCK, 24, 2);
+  InChild(p, [&](Probe& c) {
+    for (const off_t at : {0, 19, 20, 24, 26, 30, 99, 100})
+      Record(c, "write?", fd, F_GETLK, F_WRLCK, at, 1);
+    Record(c, "read the read part", fd, F_SETLK, F_RDLCK, 0, 5);
+    Record(c, "upgrade what another reads", fd, F_SETLK, F_WRLCK, 0, 5);
+  });
+  Record(p, "to the end", fd, F_SETLK, F_WRLCK, 90, 0);
+  Record(p, "negative length", fd, F_SETLK, F_WRLCK, 50, -10);
+  Record(p, "negative start", fd, F_SETLK, F_WRLCK, -5, 3);
+  Record(p, "beyond all", fd, F_SETLK, F_WRLCK, 0x7fffffffffffffff, 10);
+  p.Do("shared flock", [&] { return ::flock(fd, LOCK_SH); });
+  const int other = p.Open("f", O_RDWR);
+  p.Do("second shared flock", [&] { return ::flock(other, LOCK_SH | LOCK_NB); });
+  p.Do("upgrade against it", [&] { return ::flock(other, LOCK_EX | LOCK_NB); });
+  p.Do("what it had", [&] { return ::flock(fd, LOCK_EX | LOCK_NB); });
+  p.Do("no such operation", [&] { return ::flock(fd, 77); });
+}
+
+PXFS_SCENARIO(LockEndsWithAnyCloseOfTheProcess) {
+  p.Make("f", "x");
+  const int fd = p.Open("f", O_RDWR), again = p.Open("f", O_RDONLY);
+  Record(p, "lock", fd, F_SETLK, F_WRLCK, 0, 10);
+  Record(p, "lock of the open file", fd, F_OFD_SETLK, F_WRLCK, 20, 10);
+  p.Close(again);
+  InChild(p, [&](Probe& c) {
+    const int own = c.Open("f", O_RDWR);
+    Record(c, "after a close", own, F_GETLK, F_WRLCK, 0, 10);
+    Record(c, "of the open file", own, F_GETLK, F_WRLCK, 20, 10);
+  });
+  const int copy = ::dup(fd);
+  p.Close(fd);
+  InChild(p, [&](Probe& c) {
+    Record(c, "a copy holds it", c.Open("f", O_RDWR), F_GETLK, F_WRLCK, 20, 10);
+  });
+  p.Close(copy);
+  InChild(p, [&](Probe& c) {
+    Record(c, "nobody holds it", c.Open("f", O_RDWR), F_GETLK, F_WRLCK, 20, 10);
+  });
+}
+
+PXFS_SCENARIO(LockDeadlockIsFound) {
+  p.Make("f", "x");
+  const int fd = p.Open("f", O_RDWR);
+  int ready[2];
+  if (::pipe(ready) != 0) return p.Note("no pipe");
+  Record(p, "first", fd, F_SETLK, F_WRLCK, 0, 1);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = 1;
+    lock.l_len = 1;
+    if (::fcntl(fd, F_SETLK, &lock) != 0 || ::write(ready[1], "x", 1) != 1) ::_exit(1);
+    lock.l_start = 0;
+    ::_exit(::fcntl(fd, F_SETLKW, &lock) == 0 ? 0
+            : errno == EDEADLK                ? 2
+                                              : 3);  // once the parent has given it up
+  }
+  char byte;
+  if (::read(ready[0], &byte, 1) != 1) return p.Note("the child ended");
+  // Whoever waits second is told. The alarm is for a file system that lets both wait.
+  struct sigaction interrupt {};
+  interrupt.sa_handler = [](int) {};
+  ::sigaction(SIGALRM, &interrupt, nullptr);
+  ::alarm(20);
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = 1;
+  lock.l_len = 1;
+  const bool granted = ::fcntl(fd, F_SETLKW, &lock) == 0;
+  const bool told = !granted && errno == EDEADLK;
+  ::alarm(0);
+  Record(p, "give up", fd, F_SETLK, F_UNLCK, 0, 1);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  const bool child_told = WIFEXITED(status) && WEXITSTATUS(status) == 2;
+  const bool child_granted = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  p.Note((told && child_granted) || (granted && child_told) ? "one of them is told"
+                                                            : "the deadlock is not found");
+}
+
+PXFS_SCENARIO(LockWaitIsInterrupted) {
+  p.Make("f", "x");
+  const int fd = p.Open("f", O_RDWR);
+  Record(p, "held", fd, F_SETLK, F_WRLCK, 0, 10);
+  const int locked = p.Open("f", O_RDWR);
+  p.Do("flock", [&] { return ::flock(locked, LOCK_EX); });
+  InChild(p, [&](Probe& c) {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    ::sigaction(SIGALRM, &action, nullptr);
+    const int own = c.Open("f", O_RDWR);
+    ::ualarm(50'000, 50'000);  // again and again, should the first come before the wait
+    Record(c, "wait", own, F_SETLKW, F_WRLCK, 5, 1);
+    c.Do("wait for flock", [&] { return ::flock(own, LOCK_EX); });
+    Record(c, "wait for the open file's", own, F_OFD_SETLKW, F_WRLCK, 5, 1);
+    ::ualarm(0, 0);
+    Record(c, "no wait", own, F_SETLK, F_WRLCK, 5, 1);
+  });
+}
+
 }  // namespace pxfs::test
