@@ -8,6 +8,7 @@
 #include "meta/leveldb_engine.h"
 #include "meta/records.h"
 #include "tests/cli/mounted_fixture.h"
+#include "tests/support/long_run.h"
 #include "tests/support/tree_digest.h"
 
 namespace pxfs::test {
@@ -174,6 +175,26 @@ TEST_F(FsckTest, ADirectoryWhoseInodeIsLostKeepsWhatIsInIt) {
   MountCluster();
   EXPECT_EQ(ReadText(mnt_ + "/tree/deep/er/victim"), "the victim's content");
   Unmount();
+}
+
+TEST_F(FsckTest, ARepairThatWasKilledIsDoneAgain) {
+  Prepare();
+  int killed = 0;
+  const int step_ms = LongRun() ? 5 : 60;
+  for (int ms = 2; ms < 240; ms += step_ms) {
+    std::vector<meta::KvWrite> damage = {{EntryOf(victim_), "", true}};
+    for (int i = 0; i < 200; ++i)
+      damage.push_back({keys::VolumeInode(VolumeId(1), InodeId(0x10000 + i)), ""});
+    Write(damage);
+    const auto outcome = RunApart({"timeout", "-s", "KILL", std::to_string(ms / 1000.0),
+                                   Program("pxfs"), "fsck", "--repair", "--cluster", cluster_});
+    ASSERT_TRUE(outcome) << outcome.error().message();
+    killed += outcome->status != 1;
+    Fsck({"--repair"});
+    EXPECT_EQ(Fsck({}), std::make_pair(0, Kinds())) << last_;
+  }
+  EXPECT_GT(killed, 0);
+  ExpectTree();
 }
 
 TEST_F(FsckTest, ALoopOfDirectoriesIsBroken) {
