@@ -127,6 +127,19 @@ TEST_P(Handles, TensOfThousandsOfOpenFiles) {
               static_cast<ssize_t>(std::to_string(i).size()));
     EXPECT_EQ(bytes, std::to_string(i));
   }
+  // Their releases come some time after the closes.
+  files.clear();
+  const auto limit_of_wait = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  std::string said;
+  do {
+    const auto status = RunApart(
+        {Program("pxfs"), "--cluster", mounted_->cluster().directory(), "status", "--json"});
+    ASSERT_TRUE(status) << status.error().message();
+    said = status->output;
+    std::erase(said, ' ');
+  } while (said.find("\"open_for_write\":0") == std::string::npos &&
+           std::chrono::steady_clock::now() < limit_of_wait);
+  EXPECT_NE(said.find("\"open_for_write\":0"), std::string::npos) << said;
 }
 
 // While names come and go beside them, those that stay are listed once, from wherever a reader goes
