@@ -102,6 +102,8 @@ constexpr KnownDifference kKnownDifferences[] = {
      "Linux leaves it to a FUSE file system, and it would make a write of every first listing"},
     {"AccessTimeOfASymlink", false,
      "Linux leaves it to a FUSE file system, and reads targets from its cache without asking"},
+    {"FileFlags", false,
+     "pxfs keeps no flags, so it refuses them (ENOTTY) rather than forget them"},
     {"SetIdAllAndWritingByThePrivileged", false,
      "Linux sends the same empty SETATTR for a chown to nobody, which clears the set-id bits, and "
      "before a write to a file with capabilities, which keeps them if the writer has CAP_FSETID"},
