@@ -17,6 +17,7 @@
 #include "rpc/server.h"
 #include "volumes/heat_table.h"
 #include "volumes/maintenance.h"
+#include "volumes/replicator.h"
 
 namespace pxfs::cli {
 
@@ -61,6 +62,7 @@ class Host {
   Cluster& cluster_;
   std::unique_ptr<volumes::HeatTable> heat_;  // null where it cannot be had
   std::unique_ptr<volumes::Maintenance> maintenance_;
+  std::unique_ptr<volumes::Replicator> replicator_;
   std::unique_ptr<jobs::JobService> jobs_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<MemoryPressure> pressure_;  // null where the kernel does not tell

@@ -11,15 +11,15 @@
 namespace pxfs::fs {
 namespace {
 
-// The replica that an open uses: the primary for writing, else the first one on a volume that is
-// here.
-const meta::Replica* Choose(const meta::Location& location, const volumes::VolumeSet& volumes,
-                            bool writable) {
+// The replicas that an open can use, the best first: for writing the primary alone.
+std::vector<const meta::Replica*> Usable(const meta::Location& location,
+                                         const volumes::VolumeSet& volumes, bool writable) {
+  std::vector<const meta::Replica*> usable;
   for (const auto& replica : location.replicas) {
     if (replica.state != meta::ReplicaState::kCurrent || (writable && !replica.primary)) continue;
-    if (volumes.Find(replica.volume)) return &replica;
+    if (volumes.Find(replica.volume)) usable.push_back(&replica);
   }
-  return nullptr;
+  return usable;
 }
 
 }  // namespace
@@ -211,16 +211,29 @@ void OpenTable::Remove(Turn& file) {
 // is possible.
 Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, bool writable,
                              bool created) {
-  const meta::Replica* replica = Choose(location, *env_.volumes, writable);
-  if (!replica) {
+  const auto usable = Usable(location, *env_.volumes, writable);
+  if (usable.empty()) {
     if (location.replicas.empty()) return Fail(Code::kCorruption, "inode has no replica");
     auto volume = env_.volumes->Require(location.replicas.front().volume);
     return volume ? Fail(Code::kUnavailable, "no current replica") : Fail(volume.error());
   }
-  file.volume = env_.volumes->Find(replica->volume);
+  Status bound;
+  for (const meta::Replica* replica : usable) {
+    bound = BindReplica(file, location, *replica, writable, created);
+    if (bound) break;
+    if (usable.size() > 1)
+      log::warn("inode {} on volume {}: {}; looking at its other copies", file.inode.value,
+                replica->volume.value, bound.error().message());
+  }
+  return bound;
+}
+
+Status OpenTable::BindReplica(OpenFile& file, const meta::Location& location,
+                              const meta::Replica& replica, bool writable, bool created) {
+  file.volume = env_.volumes->Find(replica.volume);
   if (!file.volume) return Fail(Code::kUnavailable, "the volume went offline");
-  file.record->volume = replica->volume.value;
-  file.record->object_generation = replica->object_generation;
+  file.record->volume = replica.volume.value;
+  file.record->object_generation = replica.object_generation;
   file.executable = (location.attr.mode & 0111) != 0;
   file.name_durable = false;
   file.atime = location.attr.atime;
@@ -230,7 +243,7 @@ Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, boo
   const volumes::ObjectOwner owner{location.attr.uid, location.attr.gid,
                                    location.attr.mode & 07777};
   const auto open_object = [&](int flags) {
-    if (replica->materialized) return file.volume->OpenObject(file.object(), flags);
+    if (replica.materialized) return file.volume->OpenObject(file.object(), flags);
     if (created) {
       auto made = file.volume->OpenObject(file.object(), flags | O_CREAT | O_EXCL, &owner);
       // The request is one that an earlier daemon had begun.
@@ -293,13 +306,17 @@ Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
   file->mtime = granted->attr.mtime;
   file->size_bytes = granted->attr.size_bytes;
   const bool bound = file->record->backing_id > 0 || file->in_use();
-  const meta::Replica* primary = Choose(*granted, *env_.volumes, true);
-  const bool same_object = bound && primary && file->record->volume == primary->volume.value &&
-                           file->record->object_generation == primary->object_generation;
+  const auto usable = Usable(*granted, *env_.volumes, true);
+  const bool same_object = bound && !usable.empty() &&
+                           file->record->volume == usable.front()->volume.value &&
+                           file->record->object_generation == usable.front()->object_generation;
   // Nobody uses an idle backing that does not serve this writer: exchange it.
   if (same_object && (file->in_use() || file->record->backing_writable)) return {};
   if (!file->in_use()) Unbind(*file);
-  auto opened = BindObject(*file, *granted, true, created != nullptr);
+  // All opens share one backing, and what these have is a copy that takes no writes.
+  auto opened = file->record->backing_id > 0
+                    ? Status(Fail(Code::kBusy, "it is open here on a copy that was given up"))
+                    : BindObject(*file, *granted, true, created != nullptr);
   if (opened) return {};
   const meta::ContentState unchanged{granted->attr.size_bytes, granted->attr.blocks,
                                      granted->attr.atime,      granted->attr.mtime,

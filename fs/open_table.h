@@ -208,6 +208,8 @@ class OpenTable {
   Status BeginReading(const meta::CallContext& ctx, Turn& file);
   // `created`: the object is not there yet, unless the request is a repetition.
   Status BindObject(OpenFile& file, const meta::Location& location, bool writable, bool created);
+  Status BindReplica(OpenFile& file, const meta::Location& location, const meta::Replica& replica,
+                     bool writable, bool created);
   Status EndWriting(meta::CallContext ctx, Turn& file);
   // Nobody uses the file any more: it is idle or goes.
   void Settle(Turn& file);

@@ -132,6 +132,11 @@ class LocalService final : public MetadataService, public StoreKeeper {
   Status PlanMove(InodeRecord& inode, const Replica& primary);
   // Nobody writes the inode any more: copies of moves that were not ended are reclaimed.
   Status DropCopies(Transaction& tx, InodeRecord& inode);
+  // Queues a file whose content is new, if it is to have copies. above: the directory whose policy holds
+  // where the file's own is made in this transaction.
+  Status WantCopies(Transaction& tx, const InodeRecord& file, InodeId above = {});
+  // Queues a file, or a directory with all it holds, for a look at its copies.
+  Status LookAtCopies(Transaction& tx, InodeId inode);
   // What both ways of ending a session do.
   Status EndSession(SessionId session);
   // Ends sessions that records speak of and that do not exist.

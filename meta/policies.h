@@ -23,6 +23,7 @@ class PolicyTable {
   // After the commit that wrote or erased the record.
   void Publish(InodeId directory, const Policy& policy);
   bool Has(InodeId directory) const;
+  bool empty() const { return count_.load(std::memory_order_acquire) == 0; }
 
  private:
   Store& store_;

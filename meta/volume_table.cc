@@ -145,7 +145,7 @@ void VolumeTable::Rebuild() {
       info.problem = volume.report.problem;
       if (!volume.report.usable)
         info.state = VolumeState::kOffline;
-      else if (volume.report.read_only && info.state != VolumeState::kOffline)
+      else if (volume.report.read_only && info.state == VolumeState::kOnline)
         info.state = VolumeState::kReadOnly;
     }
     next->push_back(std::move(info));

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <optional>
 
 #include "base/bytes.h"
 #include "base/mount_registry.h"
@@ -6,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "cli/volume_report.h"
+#include "meta/copy_queue.h"
 #include "volumes/location.h"
 
 namespace pxfs::cli {
@@ -18,7 +20,21 @@ struct State {
   std::vector<MountRecord> mounts;
   meta::Statistics statistics;
   std::map<std::string, uint64_t> jobs;
+  std::optional<uint64_t> queued_copies;  // of what the caller may know
 };
+
+Result<std::optional<uint64_t>> CountQueuedCopies(meta::MetadataService& metadata) {
+  constexpr uint32_t kBatch = 1000;
+  uint64_t count = 0;
+  for (std::string after;;) {
+    const auto records = metadata.ScanRecords(meta::kCopyQueuePrefix, after, kBatch);
+    if (!records && records.error() == Code::kNotPermitted) return std::optional<uint64_t>();
+    if (!records) return Fail(records.error());
+    count += records->size();
+    if (records->size() < kBatch) return std::optional<uint64_t>(count);
+    after = records->back().key.substr(meta::kCopyQueuePrefix.size());
+  }
+}
 
 Result<State> Collect(Cluster& cluster) {
   State state;
@@ -28,6 +44,7 @@ Result<State> Collect(Cluster& cluster) {
   state.mounts = ListMountRecords(cluster.identity().run_directory());
   PXFS_ASSIGN(state.statistics, cluster.metadata().GetStatistics());
   PXFS_ASSIGN(state.jobs, CountJobs(cluster));
+  PXFS_ASSIGN(state.queued_copies, CountQueuedCopies(cluster.metadata()));
   return state;
 }
 
@@ -61,6 +78,7 @@ nlohmann::json ToJson(const State& state) {
         {"max_inodes", statistics.max_inodes}}},
       {"replication",
        {{"reclaim_queue", statistics.reclaim_queue}, {"orphans", statistics.orphans}}}};
+  if (state.queued_copies) json["replication"]["queued"] = *state.queued_copies;
   for (const meta::VolumeInfo& volume : state.volumes)
     json["volumes"].push_back(VolumeJson(volume));
   for (const MountRecord& mount : state.mounts)
@@ -88,6 +106,9 @@ void Print(const State& state) {
   std::printf("cache    %s, %s, at most %lu of each\n",
               Count(statistics.cached_inodes, "inode").c_str(),
               Count(statistics.cached_names, "name").c_str(), statistics.max_inodes);
+  if (state.queued_copies.value_or(0) != 0)
+    std::printf("copies   %s to look at\n",
+                Count(*state.queued_copies, "item").c_str());
   for (const MountRecord& mount : state.mounts)
     std::printf("mount    %s (pid %d, transport %s, passthrough %s)\n",
                 OneLine(mount.mountpoint).c_str(), mount.daemon_pid, mount.transport.c_str(),

@@ -30,6 +30,7 @@ class TreeBuilder {
 
   const std::vector<Removed>& removed() const { return removed_; }
   const std::map<InodeId, bool>& touched() const { return touched_; }  // existing directories
+  const std::vector<InodeRecord*>& files() const { return files_; }    // made here
 
  private:
   Result<InodeId> FindDirectory(std::string_view path);
@@ -48,6 +49,7 @@ class TreeBuilder {
   std::vector<std::pair<InodeId, const TreeNode*>> made_;
   std::map<InodeId, bool> touched_;
   std::vector<Removed> removed_;
+  std::vector<InodeRecord*> files_;
 };
 
 std::pair<std::string_view, std::string_view> SplitLast(std::string_view path) {
@@ -172,6 +174,7 @@ Status TreeBuilder::Add(const TreeNode& node, InodeId fresh, const Replica& repl
     child->attr.ctime = now_;
   } else {
     PXFS_ASSIGN(child, Make(node, fresh, replica));
+    if (S_ISREG(node.mode)) files_.push_back(child);
   }
   PXFS_TRY(AddName(tx_, *directory, name, *child, now_));
   if (is_directory) {
@@ -213,6 +216,7 @@ Status LocalService::AddTree(const CallContext& ctx, InodeId directory,
       ++fresh.value;
     }
     PXFS_TRY(builder.SetTimes());
+    for (const InodeRecord* file : builder.files()) PXFS_TRY(WantCopies(tx, *file, directory));
     removed = builder.removed();
     touched = builder.touched();
     return {};

@@ -13,6 +13,7 @@ Status LocalService::CloseWrite(const CallContext& ctx, InodeId inode,
     ApplyContent(*record, content);
     EraseWriter(tx, *record, ctx.session);
     PXFS_TRY(DropCopies(tx, *record));
+    if (record->writers == 0) PXFS_TRY(WantCopies(tx, *record));
     Repetitions::Record(tx, request);
     removed = record->removed();
     if (removed) return orphans_.Release(tx, inode, ctx.session, /*closed_only=*/true);

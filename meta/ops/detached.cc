@@ -62,6 +62,7 @@ Status LocalService::Attach(const CallContext& ctx, InodeId detached, InodeId pa
     child->attr.ctime = now;
     PXFS_TRY(AddName(tx, *directory, name, *child, now));
     tx.Erase(reservation);
+    if (!policies_.empty()) PXFS_TRY(LookAtCopies(tx, detached));
     for (const RecordWrite& write : records) {
       if (write.value)
         tx.Put(keys::Record(write.key), *write.value);

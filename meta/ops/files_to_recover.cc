@@ -32,6 +32,7 @@ Status LocalService::CommitRecovered(InodeId inode, const ContentState& content)
     ApplyContent(*record, content);
     EraseWriter(tx, *record, SessionId());
     PXFS_TRY(DropCopies(tx, *record));
+    if (record->writers == 0) PXFS_TRY(WantCopies(tx, *record));
     return {};
   }));
   Notices notices(sessions_, SessionId());

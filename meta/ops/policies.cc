@@ -22,9 +22,11 @@ Status LocalService::SetPolicy(const CallContext& ctx, InodeId directory, const 
       tx.Erase(keys::Policy(directory));
     else
       tx.Put(keys::Policy(directory), Encode(policy));
-    return {};
+    return LookAtCopies(tx, directory);
   }));
   policies_.Publish(directory, policy);
+  // Once more: the one above may have been taken by somebody to whom the old policy still held.
+  PXFS_TRY(store_->Run([&](Transaction& tx) { return LookAtCopies(tx, directory); }));
   Notices notices(sessions_, ctx.session);
   notices.Attr(directory);
   notices.Send();

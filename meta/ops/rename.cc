@@ -136,6 +136,10 @@ Result<Removed> LocalService::Rename(const CallContext& ctx, InodeId parent, std
     const Timestamp now = store_->Now();
     moved = from.inode->attr.inode;
     if (to.inode) other = to.inode->attr.inode;
+    if (new_parent != parent && !policies_.empty()) {
+      PXFS_TRY(LookAtCopies(tx, moved));
+      if (exchange) PXFS_TRY(LookAtCopies(tx, other));
+    }
     if (exchange) {
       PXFS_TRY(Exchange(tx, from, to, now));
       Repetitions::Record(tx, request);
