@@ -69,7 +69,7 @@ std::string Objection(const std::string& folder, const std::string& header) {
   if (!kBelow.at(folder).contains(target)) return folder + "/ lies below or beside " + target + "/";
   if (target == "meta" && kThroughTheInterface.contains(folder) &&
       !kMetadataInterface.contains(header))
-    return folder + "/ knows metadata only by its public headers (service.h, types.h, placement.h)";
+    return folder + "/ knows metadata only by its public headers (service.h, types.h, placement.h, copy_queue.h)";
   return "";
 }
 
