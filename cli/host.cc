@@ -36,12 +36,10 @@ Result<std::unique_ptr<Host>> Host::Start(Cluster& cluster, HostOptions options)
   PXFS_TRY(MakeDirectories(cluster.identity().run_directory()));
   PXFS_TRY(cluster.volumes().Refresh());
   PXFS_TRY(volumes::RecoverOpenFiles(cluster.metadata(), cluster.volumes()));
-  host->maintenance_ =
-      std::make_unique<volumes::Maintenance>(
-          cluster.metadata(), cluster.volumes(),
-          volumes::MetadataCopies::Cluster{cluster.identity().uuid, cluster.identity().name});
-  PXFS_ASSIGN(host->replicator_,
-              volumes::Replicator::Start(cluster.metadata(), cluster.volumes()));
+  host->maintenance_ = std::make_unique<volumes::Maintenance>(
+      cluster.metadata(), cluster.volumes(),
+      volumes::MetadataCopies::Cluster{cluster.identity().uuid, cluster.identity().name});
+  PXFS_ASSIGN(host->replicator_, volumes::Replicator::Start(cluster.metadata(), cluster.volumes()));
   PXFS_ASSIGN(host->server_, rpc::ListenUnix(cluster.identity().socket_path()));
   host->server_->OnDisconnect([self = host.get()](const rpc::Peer&) {
     std::lock_guard lock(self->mutex_);
@@ -69,26 +67,48 @@ Result<std::unique_ptr<Host>> Host::Start(Cluster& cluster, HostOptions options)
 
 Host::~Host() { Stop(); }
 
-void Host::WaitForOtherMounts(SessionId own) {
+Result<bool> Host::HasOtherMounts(SessionId own) {
+  PXFS_ASSIGN(const meta::Statistics statistics, cluster_.metadata().GetStatistics());
+  // A detached session is resumed by a daemon that the supervisor of its mount starts.
+  const bool may_resume = !ListMountRecords(cluster_.identity().run_directory()).empty();
+  return std::any_of(statistics.sessions.begin(), statistics.sessions.end(),
+                     [&](const meta::SessionInfo& session) {
+                       return session.caches && session.id != own &&
+                              (session.attached || may_resume);
+                     });
+}
+
+void Host::WaitForDisconnect(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  const uint64_t seen = disconnects_;
+  disconnected_.wait_for(lock, limit, [&] { return disconnects_ != seen; });
+}
+
+Status Host::WaitForOtherMounts(SessionId own) {
   // A session may outlast its connection by the service's grace time: look again now and then.
   constexpr std::chrono::milliseconds kLookAgain{500};
+  // A mount that has just connected opens its session at once.
+  constexpr std::chrono::milliseconds kMoment{50};
+  constexpr int kMoments = 20;
   for (;;) {
-    auto statistics = cluster_.metadata().GetStatistics();
-    if (!statistics) {
-      log::error("asking for other mounts: {}", statistics.error().message());
-      return;
+    for (;;) {
+      PXFS_ASSIGN(const bool others, HasOtherMounts(own));
+      if (!others) break;
+      WaitForDisconnect(kLookAgain);
     }
-    // A detached session is resumed by a daemon that the supervisor of its mount starts.
-    const bool may_resume = !ListMountRecords(cluster_.identity().run_directory()).empty();
-    const bool others = std::any_of(statistics->sessions.begin(), statistics->sessions.end(),
-                                    [&](const meta::SessionInfo& session) {
-                                      return session.caches && session.id != own &&
-                                             (session.attached || may_resume);
-                                    });
-    if (!others) return;
-    std::unique_lock lock(mutex_);
-    const uint64_t seen = disconnects_;
-    disconnected_.wait_for(lock, kLookAgain, [&] { return disconnects_ != seen; });
+    // From here on nobody else comes in. Who was coming in just now decides whether this process
+    // stays.
+    server_->StopListening();
+    bool others = false;
+    for (int i = 0; i < kMoments && !others && server_->connections() > 0; ++i) {
+      WaitForDisconnect(kMoment);
+      PXFS_ASSIGN(others, HasOtherMounts(own));
+    }
+    if (!others) {
+      PXFS_ASSIGN(others, HasOtherMounts(own));
+    }
+    if (!others) return {};
+    PXFS_TRY(server_->ListenAgain());
   }
 }
 

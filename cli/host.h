@@ -43,8 +43,9 @@ class Host {
   ~Host();
 
   // Blocks until no other session that caches (a further mount) depends on this process. A mount
-  // that was killed does not count: nobody is left to resume its session.
-  void WaitForOtherMounts(SessionId own);
+  // that was killed does not count: nobody is left to resume its session. Takes no more clients
+  // when it returns without an error.
+  Status WaitForOtherMounts(SessionId own);
   // The mount has come: queued jobs may start.
   void MountReady();
   // The mount has gone: ends the jobs that run, whose containers would keep the file system alive.
@@ -58,6 +59,8 @@ class Host {
 
  private:
   explicit Host(Cluster& cluster) : cluster_(cluster) {}
+  Result<bool> HasOtherMounts(SessionId own);
+  void WaitForDisconnect(std::chrono::milliseconds limit);
 
   Cluster& cluster_;
   std::unique_ptr<volumes::HeatTable> heat_;  // null where it cannot be had

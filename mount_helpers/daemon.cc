@@ -310,7 +310,8 @@ void Daemon::Finish() {
   if (auto synced = cluster_->metadata().Sync(); !synced)
     log::error("flushing metadata: {}", synced.error().message());
   if (host_) {
-    host_->WaitForOtherMounts(session_id_);
+    if (auto waited = host_->WaitForOtherMounts(session_id_); !waited)
+      log::error("waiting for other mounts to end: {}", waited.error().message());
     host_->Stop();
   }
   maintenance_.reset();

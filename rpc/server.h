@@ -54,6 +54,8 @@ class Server {
   // Takes no new connections from now on, and removes the socket file; connections that exist go
   // on.
   virtual void StopListening() = 0;
+  // Takes new connections again after StopListening. kBusy: somebody else listens there by now.
+  virtual Status ListenAgain() = 0;
   // Ends every connection once its running handler has returned, and waits for that. A handler's
   // kUnavailable is not sent then: to the client the connection was lost. Not from a handler.
   virtual void Stop() = 0;

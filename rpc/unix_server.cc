@@ -50,6 +50,7 @@ class UnixServer : public Server {
 
   Status Start() override;
   void StopListening() override;
+  Status ListenAgain() override;
   void Stop() override;
   size_t connections() const override {
     std::lock_guard lock(mutex_);
@@ -106,6 +107,16 @@ void UnixServer::StopListening() {
   changed_.notify_all();
   if (acceptor_.joinable()) acceptor_.join();
   listener_.socket.reset();
+}
+
+Status UnixServer::ListenAgain() {
+  std::lock_guard lock(lifecycle_);
+  if (stopped_) return Fail(Code::kInvalid, "the server has ended");
+  if (listener_.socket) return {};
+  PXFS_ASSIGN(listener_, ListenUnixSocket(listener_.path));
+  listening_ = true;
+  acceptor_ = std::thread([this] { AcceptLoop(); });
+  return {};
 }
 
 void UnixServer::Stop() {

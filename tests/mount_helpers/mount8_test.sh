@@ -45,10 +45,11 @@ case "$(options_of m)" in *"noatime "*) ;; *) fail "remount,noatime: $(options_o
 touch m/more
 
 # umount, and mount again at once although umount does not wait for the daemon.
-for i in 1 2 3; do
+for i in 1 2 3 4 5 6 7 8 9 10; do
   umount "$work/m"
   mount -t pxfs "$source" "$work/m" -o nosuid,_netdev,x-systemd.automount
   expect data "$(cat m/file)" "content after remounting"
+  expect "file more" "$(echo $(ls m))" "names after remounting"
 done
 case "$(options_of m)" in *"nosuid "*) ;; *) fail "nosuid: $(options_of m)";; esac
 
