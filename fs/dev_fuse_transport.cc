@@ -183,7 +183,8 @@ void DevFuseTransport::ServeLoop() {
   while (!fuse_session_exited(session_) && !draining_) {
     const int received = fuse_session_receive_buf(session_, &buffer);
     if (received == -EINTR || received == -EAGAIN) continue;
-    if (received == 0 || received == -ENODEV) break;  // unmounted
+    // Unmounted; the latter while requests, such as thousands of releases, were still on their way.
+    if (received == 0 || received == -ENODEV || received == -ECONNABORTED) break;
     if (received < 0) {
       error_ = -received;
       break;
