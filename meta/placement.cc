@@ -6,6 +6,7 @@
 // only its own share.
 #include "meta/placement.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -30,10 +31,6 @@ enum class Rejection : uint8_t {
   kNotReported,
   kNoRoom,
 };
-
-uint64_t Headroom(const VolumeInfo& volume) {
-  return volume.free_bytes > volume.reserve_bytes ? volume.free_bytes - volume.reserve_bytes : 0;
-}
 
 Rejection Judge(const PlacementRequest& request, const VolumeInfo& volume) {
   const bool pinned = request.policy.placement == Placement::kPin;
@@ -145,6 +142,16 @@ tl::unexpected<Error> NoVolume(const PlacementRequest& request,
 }
 
 }  // namespace
+
+const VolumeInfo* FindVolume(std::span<const VolumeInfo> volumes, VolumeId id) {
+  const auto it = std::find_if(volumes.begin(), volumes.end(),
+                               [&](const VolumeInfo& volume) { return volume.id == id; });
+  return it == volumes.end() ? nullptr : &*it;
+}
+
+uint64_t Headroom(const VolumeInfo& volume) {
+  return volume.free_bytes > volume.reserve_bytes ? volume.free_bytes - volume.reserve_bytes : 0;
+}
 
 bool BelowReserve(const VolumeInfo& volume) {
   return volume.total_bytes != 0 && Headroom(volume) == 0;

@@ -24,6 +24,12 @@ struct PlacementRequest {
 // kNoSpace names every rejected volume with its reason.
 Result<VolumeId> ChooseVolume(const PlacementRequest& request, std::span<const VolumeInfo> volumes);
 
+// Null where it is not among them.
+const VolumeInfo* FindVolume(std::span<const VolumeInfo> volumes, VolumeId id);
+
+// What a volume can take before it is down to its reserve.
+uint64_t Headroom(const VolumeInfo& volume);
+
 // Less is free than the volume keeps in reserve.
 bool BelowReserve(const VolumeInfo& volume);
 

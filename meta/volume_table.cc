@@ -153,10 +153,4 @@ void VolumeTable::Rebuild() {
   current_ = std::move(next);
 }
 
-const VolumeInfo* FindVolume(const std::vector<VolumeInfo>& volumes, VolumeId id) {
-  const auto it = std::find_if(volumes.begin(), volumes.end(),
-                               [&](const VolumeInfo& volume) { return volume.id == id; });
-  return it == volumes.end() ? nullptr : &*it;
-}
-
 }  // namespace pxfs::meta

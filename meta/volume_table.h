@@ -45,7 +45,4 @@ class VolumeTable {
   Snapshot current_ = std::make_shared<const std::vector<VolumeInfo>>();
 };
 
-// Null where it is not among them.
-const VolumeInfo* FindVolume(const std::vector<VolumeInfo>& volumes, VolumeId id);
-
 }  // namespace pxfs::meta

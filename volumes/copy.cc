@@ -153,6 +153,18 @@ Result<CopyResult> CopyIntoObject(const Volume& volume, ObjectName name, const O
   return result;
 }
 
+Result<CopyResult> CopyDurably(const Volume& volume, ObjectName name, const ObjectOwner& owner,
+                               int source_fd, CopyOptions options) {
+  options.verify = true;
+  auto copied = CopyIntoObject(volume, name, owner, source_fd, options);
+  if (!copied) return copied;
+  if (auto synced = volume.SyncName(name); !synced) {
+    PXFS_TRY(volume.RemoveObject(name));
+    return Fail(synced.error());
+  }
+  return copied;
+}
+
 Status CopyReplica(const VolumeSet& volumes, const meta::Location& location,
                    const meta::Replica& target) {
   const meta::Attr& attr = location.attr;
@@ -163,14 +175,7 @@ Status CopyReplica(const VolumeSet& volumes, const meta::Location& location,
   PXFS_TRY(to->RemoveObject(name));
   PXFS_ASSIGN(const UniqueFd source,
               from->OpenObject({attr.inode, primary.object_generation}, O_RDONLY));
-  CopyOptions options;
-  options.verify = true;
-  PXFS_TRY(
-      CopyIntoObject(*to, name, {attr.uid, attr.gid, attr.mode & 07777}, source.get(), options));
-  if (auto synced = to->SyncName(name); !synced) {
-    PXFS_TRY(to->RemoveObject(name));
-    return synced;
-  }
+  PXFS_TRY(CopyDurably(*to, name, {attr.uid, attr.gid, attr.mode & 07777}, source.get(), {}));
   return {};
 }
 

@@ -45,6 +45,10 @@ struct CopyResult {
 Result<CopyResult> CopyIntoObject(const Volume& volume, ObjectName name, const ObjectOwner& owner,
                                   int source_fd, const CopyOptions& options);
 
+// The same, verified and durable, name and all.
+Result<CopyResult> CopyDurably(const Volume& volume, ObjectName name, const ObjectOwner& owner,
+                               int source_fd, CopyOptions options);
+
 // Copies the primary's object of `location` to the one that `target` (a replica in state kCopying)
 // names, verifies it, and makes it durable, name and all. What an earlier attempt left there is
 // removed first.

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/logging.h"
+#include "meta/placement.h"
 #include "volumes/copy.h"
 #include "volumes/replicator.h"
 
@@ -16,23 +17,6 @@ using meta::Replica;
 using meta::ReplicaState;
 using meta::VolumeInfo;
 using meta::VolumeState;
-
-const VolumeInfo* FindInfo(const std::vector<VolumeInfo>& volumes, VolumeId id) {
-  const auto it = std::find_if(volumes.begin(), volumes.end(),
-                               [&](const VolumeInfo& volume) { return volume.id == id; });
-  return it == volumes.end() ? nullptr : &*it;
-}
-
-bool HasLabels(const VolumeInfo& volume, const std::map<std::string, std::string>& labels) {
-  return std::all_of(labels.begin(), labels.end(), [&](const auto& label) {
-    const auto it = volume.labels.find(label.first);
-    return it != volume.labels.end() && it->second == label.second;
-  });
-}
-
-uint64_t Room(const VolumeInfo& volume) {
-  return volume.free_bytes - std::min(volume.free_bytes, volume.reserve_bytes);
-}
 
 // Whether anybody has the object open: then the kernel grants no lease. While ours stands, an open
 // waits, so the answer stays true until the descriptor is closed.
@@ -74,7 +58,7 @@ Result<FileCopies::Plan> FileCopies::Look(InodeId inode) const {
   const Replica *stale = nullptr, *leaving = nullptr, *last_good = nullptr;
   std::set<VolumeId> holding;
   for (const Replica& replica : location->replicas) {
-    const VolumeInfo* volume = FindInfo(volumes, replica.volume);
+    const VolumeInfo* volume = meta::FindVolume(volumes, replica.volume);
     if (!volume || volume->state == VolumeState::kOffline) continue;
     if (replica.state != ReplicaState::kCurrent) {
       stale = &replica;
@@ -97,10 +81,10 @@ Result<FileCopies::Plan> FileCopies::Look(InodeId inode) const {
     const VolumeInfo* best = nullptr;
     for (const VolumeInfo& volume : volumes) {
       if (volume.state != VolumeState::kOnline || holding.contains(volume.id) ||
-          volume.weight <= 0 || !HasLabels(volume, policy.effective.labels) ||
-          Room(volume) < attr.size_bytes)
+          volume.weight <= 0 || meta::MissingLabel(policy.effective, volume) ||
+          meta::Headroom(volume) < attr.size_bytes)
         continue;
-      if (!best || Room(volume) > Room(*best)) best = &volume;
+      if (!best || meta::Headroom(volume) > meta::Headroom(*best)) best = &volume;
     }
     if (best && !holding.empty())
       plan.copy_to = best->id;
@@ -159,7 +143,6 @@ Result<meta::FinishedCopy> FileCopies::MakeObject(const meta::CopyTicket& ticket
   const ObjectName name{attr.inode, ticket.object.object_generation};
   const ObjectOwner owner{attr.uid, attr.gid, attr.mode & 07777};
   CopyOptions options;
-  options.verify = true;
   options.progress = [&](uint64_t) { return !stop(); };
   if (auto path = metadata_.PathOf(attr.inode)) options.origin = std::move(*path);
   Error why(Code::kUnavailable, "no copy of it can be read");
@@ -174,7 +157,7 @@ Result<meta::FinishedCopy> FileCopies::MakeObject(const meta::CopyTicket& ticket
     }
     // Copies count as equal after loss of power too.
     if (::fsync(source->get()) != 0) return FailErrno(errno, "fsync of an object");
-    auto copied = CopyIntoObject(*target, name, owner, source->get(), options);
+    auto copied = CopyDurably(*target, name, owner, source->get(), options);
     if (copied && replica.checksum && !(copied->checksum == *replica.checksum)) {
       log::error("{}: its checksum is {}, not {}; it is not copied",
                  volumes_.ObjectPath(replica, attr.inode), ToString(copied->checksum),
@@ -188,7 +171,6 @@ Result<meta::FinishedCopy> FileCopies::MakeObject(const meta::CopyTicket& ticket
       if (why == Code::kIo) continue;  // another one may be readable
       return Fail(why);
     }
-    PXFS_TRY(target->SyncName(name));
     return meta::FinishedCopy{ticket.object, attr.generation, copied->checksum,
                               attr.uid,      attr.gid,        attr.mode & 07777};
   }

@@ -3,6 +3,7 @@
 #include "meta/content.h"
 #include "meta/keys.h"
 #include "meta/local_service_impl.h"
+#include "meta/placement.h"
 
 namespace pxfs::meta {
 namespace {
@@ -15,8 +16,7 @@ Status CheckTarget(const std::vector<VolumeInfo>& volumes, VolumeId id, uint64_t
   if (target->state != VolumeState::kOnline)
     return Fail(Code::kReadOnly,
                 "volume " + target->name + " is " + std::string(ToString(target->state)));
-  if (target->free_bytes < target->reserve_bytes ||
-      target->free_bytes - target->reserve_bytes < size_bytes)
+  if (target->free_bytes < target->reserve_bytes || Headroom(*target) < size_bytes)
     return Fail(Code::kNoSpace, "volume " + target->name + " has no room above its reserve");
   return {};
 }

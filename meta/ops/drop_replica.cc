@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "meta/local_service_impl.h"
+#include "meta/placement.h"
 
 namespace pxfs::meta {
 

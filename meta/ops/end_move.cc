@@ -11,10 +11,8 @@ namespace pxfs::meta {
 
 Status LocalService::PlanMove(InodeRecord& inode, const Replica& primary) {
   const VolumeTable::Snapshot volumes = volumes_.Current();
-  const auto full = std::find_if(volumes->begin(), volumes->end(), [&](const VolumeInfo& volume) {
-    return volume.id == primary.volume;
-  });
-  if (full == volumes->end() || !BelowReserve(*full)) return {};
+  const VolumeInfo* full = FindVolume(*volumes, primary.volume);
+  if (!full || !BelowReserve(*full)) return {};
   PlacementRequest request;
   // A file without a name is placed as if it were in the root.
   const InodeId directory = inode.removed() || !inode.parent ? kRootInode : inode.parent;

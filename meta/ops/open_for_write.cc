@@ -4,6 +4,7 @@
 #include "meta/content.h"
 #include "meta/keys.h"
 #include "meta/local_service_impl.h"
+#include "meta/placement.h"
 
 namespace pxfs::meta {
 namespace {
