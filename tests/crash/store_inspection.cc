@@ -1,5 +1,7 @@
 #include "tests/crash/store_inspection.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -131,6 +133,12 @@ Result<std::vector<std::string>> InspectCluster(const std::string& cluster_direc
   PXFS_ASSIGN(const auto found, meta::CheckStore(*engine));
   problems.insert(problems.end(), found.begin(), found.end());
   return problems;
+}
+
+void ExpectSound(const std::string& cluster_directory) {
+  const auto problems = InspectCluster(cluster_directory);
+  ASSERT_TRUE(problems) << problems.error().message();
+  for (const std::string& problem : *problems) ADD_FAILURE() << problem;
 }
 
 }  // namespace pxfs::test

@@ -14,4 +14,7 @@ namespace pxfs::test {
 // missing or has another size than its inode.
 Result<std::vector<std::string>> InspectCluster(const std::string& cluster_directory);
 
+// A failure of the test for each of them.
+void ExpectSound(const std::string& cluster_directory);
+
 }  // namespace pxfs::test

@@ -79,15 +79,6 @@ void AddFiles(const std::string& directory, std::vector<std::string>& found) {
 
 }  // namespace
 
-bool Eventually(const std::function<bool()>& holds, std::chrono::seconds limit) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return true;
-}
-
 std::unique_ptr<MountedCluster> JobTest::cluster_;
 
 void JobTest::Begin(Shape shape) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/eventually.h"
 #include "tests/support/mounted_cluster.h"
 
 namespace pxfs::test {
@@ -67,9 +68,5 @@ class JobTest : public testing::Test {
   static std::unique_ptr<MountedCluster> cluster_;
   std::string directory_;
 };
-
-// Calls `holds` until it is true; false after the limit. For conditions that nothing announces.
-bool Eventually(const std::function<bool()>& holds,
-                std::chrono::seconds limit = std::chrono::seconds(30));
 
 }  // namespace pxfs::test

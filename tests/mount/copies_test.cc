@@ -15,11 +15,13 @@
 
 #include "base/unique_fd.h"
 #include "tests/crash/store_inspection.h"
+#include "tests/support/eventually.h"
 #include "tests/support/mounted_cluster.h"
 
 namespace pxfs::test {
 namespace {
 
+constexpr std::chrono::seconds kPatience(60);  // for what happens in the background
 namespace stdfs = std::filesystem;
 
 std::string ReadText(const std::string& path) {
@@ -31,17 +33,6 @@ std::string ReadText(const std::string& path) {
 
 void WriteText(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
-}
-
-// Until it holds; false after a while.
-template <typename Condition>
-bool Eventually(Condition holds) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  return true;
 }
 
 class CopiesTest : public testing::TestWithParam<Shape> {
@@ -56,9 +47,7 @@ class CopiesTest : public testing::TestWithParam<Shape> {
   void TearDown() override {
     if (!mounted_) return;
     EXPECT_STATUS(mounted_->Stop());
-    const auto problems = InspectCluster(mounted_->cluster().directory());
-    ASSERT_TRUE(problems) << problems.error().message();
-    for (const std::string& problem : *problems) ADD_FAILURE() << problem;
+    ExpectSound(mounted_->cluster().directory());
   }
 
   std::string Path(const std::string& name) const { return mounted_->path() + "/" + name; }
@@ -89,14 +78,16 @@ class CopiesTest : public testing::TestWithParam<Shape> {
     return volumes;
   }
   void AwaitCopies(const std::string& name, size_t count) const {
-    EXPECT_TRUE(Eventually([&] { return Volumes(name).size() == count; }))
+    EXPECT_TRUE(Eventually([&] { return Volumes(name).size() == count; }, kPatience))
         << Json({"where", Path(name)}).dump(2);
   }
   void AwaitQuiet() const {
-    EXPECT_TRUE(Eventually([&] {
-      const nlohmann::json state = Json({"status"}).at("replication");
-      return state["queued"] == 0 && state["reclaim_queue"] == 0;
-    }));
+    EXPECT_TRUE(Eventually(
+        [&] {
+          const nlohmann::json state = Json({"status"}).at("replication");
+          return state["queued"] == 0 && state["reclaim_queue"] == 0;
+        },
+        kPatience));
   }
   uint64_t ObjectsOn(const std::string& volume) const {
     const nlohmann::json all = Json({"volume", "ls"});
@@ -189,7 +180,7 @@ TEST_P(CopiesTest, ADrainedVolumeEmptiesWhileItsFilesAreUsed) {
   ASSERT_TRUE(reader);
   Pxfs({"volume", "drain", "v2"});
   // All but the file that is open: it has its copy, and the one in use stays until it is closed.
-  EXPECT_TRUE(Eventually([&] { return ObjectsOn("v2") == 1; })) << ObjectsOn("v2");
+  EXPECT_TRUE(Eventually([&] { return ObjectsOn("v2") == 1; }, kPatience)) << ObjectsOn("v2");
   for (int i = 0; i < kFiles; ++i) {
     const std::string name = "f" + std::to_string(i);
     EXPECT_EQ(ReadText(Path(name)), "content " + std::to_string(i));
@@ -220,12 +211,14 @@ TEST_P(CopiesTest, KillingTheCopierLeavesNothingHalfDone) {
               std::string(200'000 + i, static_cast<char>('a' + i % 26)));
   Pxfs({"policy", "set", Path("d"), "copies=2"});
   for (int kill = 0; kill < 4; ++kill) {
-    EXPECT_TRUE(Eventually([&] {
-      const nlohmann::json json = Json({"where", "-r", Path("d")});
-      int copied = 0;
-      for (const auto& file : json) copied += file["replicas"].size() > 1 ? 1 : 0;
-      return copied >= kill * kFiles / 5;
-    }));
+    EXPECT_TRUE(Eventually(
+        [&] {
+          const nlohmann::json json = Json({"where", "-r", Path("d")});
+          int copied = 0;
+          for (const auto& file : json) copied += file["replicas"].size() > 1 ? 1 : 0;
+          return copied >= kill * kFiles / 5;
+        },
+        kPatience));
     if (GetParam() == Shape::kDaemon) {
       ASSERT_STATUS(mounted_->KillAndRestartDaemon());
     } else {

@@ -15,12 +15,14 @@
 
 #include "base/unique_fd.h"
 #include "tests/crash/store_inspection.h"
+#include "tests/support/eventually.h"
 #include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
 
 namespace pxfs::test {
 namespace {
 
+constexpr std::chrono::seconds kPatience(20);  // for what happens in the background
 constexpr uint64_t kVolumeBytes = 24 << 20;
 constexpr size_t kChunk = 64 << 10;
 
@@ -30,17 +32,6 @@ std::string Pattern(size_t size, unsigned seed) {
   for (size_t i = 0; i < size; ++i)
     data[i] = static_cast<char>((i * 31 + i / 251 + seed * 7 + 1) & 0xff);
   return data;
-}
-
-// Looks until it holds; false after a while.
-template <typename Condition>
-bool Eventually(Condition holds) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return true;
 }
 
 struct Written {
@@ -69,9 +60,7 @@ class Volumes : public testing::TestWithParam<Variant> {
   void TearDown() override {
     if (!mounted_) return;
     EXPECT_STATUS(mounted_->Stop());
-    const auto problems = InspectCluster(mounted_->cluster().directory());
-    ASSERT_TRUE(problems) << problems.error().message();
-    for (const std::string& problem : *problems) ADD_FAILURE() << problem;
+    ExpectSound(mounted_->cluster().directory());
   }
 
   std::string Path(const std::string& name) const { return mounted_->path() + "/" + name; }
@@ -132,11 +121,13 @@ TEST_P(Volumes, AFullClusterSaysSoAndLosesNothing) {
   EXPECT_EQ(last.error, ENOSPC);
   EXPECT_GT(kept.size(), 30u);
   // Both volumes are below their reserve, which files that exist may still use up.
-  ASSERT_TRUE(Eventually([&] {
-    const UniqueFd fd(::open(Path("more").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-    if (fd) ::unlink(Path("more").c_str());
-    return !fd && errno == ENOSPC;
-  }));
+  ASSERT_TRUE(Eventually(
+      [&] {
+        const UniqueFd fd(::open(Path("more").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+        if (fd) ::unlink(Path("more").c_str());
+        return !fd && errno == ENOSPC;
+      },
+      kPatience));
   EXPECT_EQ(Append("f0", 40 << 20, 99).error, ENOSPC);
   kept.erase("f0");
   EXPECT_EQ(::mkdir(Path("directory").c_str(), 0755), 0) << "metadata lies elsewhere";
@@ -155,7 +146,7 @@ TEST_P(Volumes, AFullClusterSaysSoAndLosesNothing) {
   // Room that is made is used again.
   for (const auto& [name, size] : kept) ASSERT_EQ(::unlink(Path(name).c_str()), 0);
   ASSERT_EQ(::truncate(Path("f0").c_str(), 0), 0);
-  EXPECT_TRUE(Eventually([&] { return Make("again", 2 << 20, 5).has_value(); }));
+  EXPECT_TRUE(Eventually([&] { return Make("again", 2 << 20, 5).has_value(); }, kPatience));
 }
 
 TEST_P(Volumes, PlacementAvoidsAFullVolumeAndSaysSo) {
@@ -165,7 +156,8 @@ TEST_P(Volumes, PlacementAvoidsAFullVolumeAndSaysSo) {
   ASSERT_TRUE(full == "v1" || full == "v2") << full;
   EXPECT_EQ(Append("big", 40 << 20, 1).error, ENOSPC);
   ASSERT_TRUE(Eventually(
-      [&] { return !mounted_->LoggedLines("volume " + full + " takes no new files").empty(); }));
+      [&] { return !mounted_->LoggedLines("volume " + full + " takes no new files").empty(); },
+      kPatience));
   for (unsigned i = 0; i < 20; ++i) {
     const std::string name = "f" + std::to_string(i);
     ASSERT_STATUS(Make(name, 1000, i));
@@ -173,7 +165,8 @@ TEST_P(Volumes, PlacementAvoidsAFullVolumeAndSaysSo) {
   }
   ASSERT_EQ(::unlink(Path("big").c_str()), 0);
   ASSERT_TRUE(Eventually(
-      [&] { return !mounted_->LoggedLines("volume " + full + " takes new files again").empty(); }));
+      [&] { return !mounted_->LoggedLines("volume " + full + " takes new files again").empty(); },
+      kPatience));
 }
 
 // A file on a volume below its reserve goes where there is room before it is written.
@@ -212,17 +205,19 @@ TEST_P(Volumes, OpenForWritingMovesFirst) {
   std::vector<std::thread> openers;
   std::array<UniqueFd, 4> fds;
   // The release of the reader comes some time after its close.
-  ASSERT_TRUE(Eventually([&] {
-    for (UniqueFd& fd : fds) fd.reset();
-    for (size_t i = 0; i < fds.size(); ++i)
-      openers.emplace_back([&, i] {
-        fds[i] = UniqueFd(
-            ::open(Path(i % 2 ? "link" : "big").c_str(), (i < 2 ? O_RDWR : O_RDONLY) | O_CLOEXEC));
-      });
-    for (std::thread& opener : openers) opener.join();
-    openers.clear();
-    return VolumeOf("big") == other;
-  }));
+  ASSERT_TRUE(Eventually(
+      [&] {
+        for (UniqueFd& fd : fds) fd.reset();
+        for (size_t i = 0; i < fds.size(); ++i)
+          openers.emplace_back([&, i] {
+            fds[i] = UniqueFd(::open(Path(i % 2 ? "link" : "big").c_str(),
+                                     (i < 2 ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+          });
+        for (std::thread& opener : openers) opener.join();
+        openers.clear();
+        return VolumeOf("big") == other;
+      },
+      kPatience));
   ASSERT_EQ(::stat(Path("big").c_str(), &after), 0);
   EXPECT_EQ(before.st_ino, after.st_ino);
   EXPECT_EQ(after.st_nlink, 2u);
@@ -245,10 +240,12 @@ TEST_P(Volumes, OpenForWritingMovesFirst) {
   EXPECT_FALSE(mounted_->LoggedLines("to a volume with room before it is written").empty());
   // The object that was left is gone.
   const std::string objects = mounted_->cluster().volumes()[full == "v1" ? 0 : 1] + "/objects";
-  EXPECT_TRUE(Eventually([&] {
-    const auto found = RunProgram({"find", objects, "-type", "f"});
-    return found && found->output.empty();
-  }));
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto found = RunProgram({"find", objects, "-type", "f"});
+        return found && found->output.empty();
+      },
+      kPatience));
 }
 
 TEST_P(Volumes, AReadOnlyVolumeDegradesOnlyItsFiles) {
@@ -264,7 +261,8 @@ TEST_P(Volumes, AReadOnlyVolumeDegradesOnlyItsFiles) {
   ASSERT_STATUS(mounted_->cluster().volume_image(0).BecomeReadOnly());
   // At once, for embedded mounts; a separate daemon tells placement a second later.
   if (GetParam().shape == Shape::kDaemon) {
-    ASSERT_TRUE(Eventually([&] { return !mounted_->LoggedLines("volume v1 is ").empty(); }));
+    ASSERT_TRUE(
+        Eventually([&] { return !mounted_->LoggedLines("volume v1 is ").empty(); }, kPatience));
   }
   for (unsigned i = 100; i < 120; ++i) {
     const std::string name = "f" + std::to_string(i);
@@ -297,7 +295,8 @@ TEST_P(Volumes, AVanishedVolumeDegradesOnlyItsFiles) {
     here[VolumeOf(name) == "v1" ? 0 : 1] = name;
   }
   ASSERT_STATUS(mounted_->cluster().volume_image(0).CutPower());
-  ASSERT_TRUE(Eventually([&] { return !mounted_->LoggedLines("volume v1 is offline").empty(); }));
+  ASSERT_TRUE(Eventually([&] { return !mounted_->LoggedLines("volume v1 is offline").empty(); },
+                         kPatience));
   for (unsigned i = 100; i < 120; ++i) {
     const std::string name = "f" + std::to_string(i);
     ASSERT_STATUS(Make(name, 5000, i));

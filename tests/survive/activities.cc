@@ -1,6 +1,7 @@
 #include "tests/survive/activities.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -323,6 +324,22 @@ std::unique_ptr<Activity> MakeFio(const std::string& directory, const std::strin
 }
 std::unique_ptr<Activity> MakeProgram(const std::string& name, std::vector<std::string> argv) {
   return std::make_unique<ProgramRunner>(name, std::move(argv));
+}
+
+std::vector<std::unique_ptr<Activity>> MakeHolders(const std::string& directory) {
+  std::vector<std::unique_ptr<Activity>> work;
+  work.push_back(MakeAppender(directory + "/appender"));
+  work.push_back(MakeMapper(directory + "/mapper"));
+  work.push_back(MakeLockHolder(directory + "/locks"));
+  work.push_back(MakeDirectoryHolder(directory + "/directories"));
+  work.push_back(MakeOrphanHolder(directory + "/removed"));
+  work.push_back(MakeWatcher(directory + "/watched"));
+  for (const char* engine : {"psync", "mmap"}) {
+    const std::string files = directory + "/fio-" + engine;
+    if (const auto made = MakeDirectories(files); !made) ADD_FAILURE() << made.error().message();
+    work.push_back(MakeFio(files, engine));
+  }
+  return work;
 }
 
 }  // namespace pxfs::test

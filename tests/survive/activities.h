@@ -28,4 +28,8 @@ std::unique_ptr<Activity> MakeFio(const std::string& directory, const std::strin
 // Runs a program again and again; it must end with 0.
 std::unique_ptr<Activity> MakeProgram(const std::string& name, std::vector<std::string> argv);
 
+// One of each of those above that need no other argument, and fio with both engines, below
+// `directory`.
+std::vector<std::unique_ptr<Activity>> MakeHolders(const std::string& directory);
+
 }  // namespace pxfs::test

@@ -117,17 +117,7 @@ std::vector<std::unique_ptr<Activity>> Survive::Work() {
   native_prober_ = native_prober.get();
   work.push_back(std::move(prober));
   work.push_back(std::move(native_prober));
-  work.push_back(MakeAppender(Path("appender")));
-  work.push_back(MakeMapper(Path("mapper")));
-  work.push_back(MakeLockHolder(Path("locks")));
-  work.push_back(MakeDirectoryHolder(Path("directories")));
-  work.push_back(MakeOrphanHolder(Path("removed")));
-  work.push_back(MakeWatcher(Path("watched")));
-  for (const char* engine : {"psync", "mmap"}) {
-    const std::string directory = Path(std::string("fio-") + engine);
-    EXPECT_STATUS(MakeDirectories(directory));
-    work.push_back(MakeFio(directory, engine));
-  }
+  for (auto& holder : MakeHolders(mounted_->path())) work.push_back(std::move(holder));
   const std::string git = source + "/tests/survive/git.sh";
   work.push_back(MakeProgram(
       "git", {"bash", "-euc",

@@ -82,16 +82,7 @@ TEST_P(Upgrade, GoesUnnoticed) {
   auto prober = std::make_unique<Prober>(Path("prober"));
   const Prober& probed = *prober;
   work.push_back(std::move(prober));
-  work.push_back(MakeAppender(Path("appender")));
-  work.push_back(MakeMapper(Path("mapper")));
-  work.push_back(MakeLockHolder(Path("locks")));
-  work.push_back(MakeDirectoryHolder(Path("directories")));
-  work.push_back(MakeOrphanHolder(Path("removed")));
-  work.push_back(MakeWatcher(Path("watched")));
-  for (const char* engine : {"psync", "mmap"}) {
-    ASSERT_STATUS(MakeDirectories(Path(engine)));
-    work.push_back(MakeFio(Path(engine), engine));
-  }
+  for (auto& holder : MakeHolders(mounted_->path())) work.push_back(std::move(holder));
   // A command that waits for the cluster's service is a client too.
   const std::string job = "PXFS_CLUSTER=" + mounted_->cluster().directory();
   const auto submitted = RunProgram({Program("pxfs-job"), "submit", "--parsable", "--", "sh", "-c",

@@ -15,31 +15,12 @@
 #include <memory>
 
 #include "tests/mount/scenario.h"
+#include "tests/mount/scenarios/data_probe.h"
 
 namespace pxfs::test {
 namespace {
 
 constexpr off_t kBlock = 4096;
-
-std::string Pattern(size_t size, unsigned seed) {
-  std::string data(size, '\0');
-  for (size_t i = 0; i < size; ++i) data[i] = static_cast<char>((i * 13 + i / 509 + seed) & 0xff);
-  return data;
-}
-
-void Fallocate(Probe& p, int fd, int mode, off_t offset, off_t length) {
-  p.Do("fallocate mode " + std::to_string(mode) + " " + std::to_string(offset) + "+" +
-           std::to_string(length),
-       [&] { return ::fallocate(fd, mode, offset, length); });
-}
-
-void Extents(Probe& p, int fd) {
-  for (off_t at = 0; at >= 0;) {
-    at = p.Do("data at or after " + std::to_string(at), [&] { return ::lseek(fd, at, SEEK_DATA); });
-    if (at < 0) break;
-    at = p.Do("hole at or after " + std::to_string(at), [&] { return ::lseek(fd, at, SEEK_HOLE); });
-  }
-}
 
 // Runs in a child, whose lines do not count; notes how it ended.
 template <typename Run>
