@@ -69,6 +69,7 @@ class Crash : public testing::TestWithParam<Variant> {
       ASSERT_STATUS(MakeDirectories(WorkerDirectory(round, i)));
       workers_.push_back(StartWorker(WorkerDirectory(round, i), LogFile(round, i),
                                      static_cast<uint32_t>(round * kWorkers + i), *control_));
+      ASSERT_GT(workers_.back(), 0) << std::strerror(errno);
     }
   }
   // Until they have done what was wanted; false: they ended before that.

@@ -129,14 +129,16 @@ class Worker {
 
 pid_t StartWorker(const std::string& directory, const std::string& log, uint32_t seed,
                   WorkloadControl& control) {
+  // Before the fork: the other workers may do all that is wanted, and the mount be killed, before
+  // this one runs for the first time.
+  const UniqueFd at(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd log_fd(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!at || !log_fd) return -1;
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::umask(022);
-  const int at = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const int log_fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (at < 0 || log_fd < 0) ::_exit(1);
-  ::_exit(Worker(at, log_fd, seed, control).Run());
+  ::_exit(Worker(at.get(), log_fd.get(), seed, control).Run());
 }
 
 Result<WorkerHistory> ReadHistory(const std::string& log) {

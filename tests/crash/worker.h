@@ -25,7 +25,7 @@ struct WorkloadControl {
 // Runs in a process of its own until the mount is gone or it is told to stop. Appends to `log`, a
 // file outside the mount, "B operation" before an operation and "D" when it has returned. The
 // process ends with 0; or with 1 after an error that no kill explains, which is then the last line
-// of the log ("E ...").
+// of the log ("E ..."). -1 with errno: it could not be started.
 pid_t StartWorker(const std::string& directory, const std::string& log, uint32_t seed,
                   WorkloadControl& control);
 

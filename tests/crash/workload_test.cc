@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -35,6 +36,7 @@ class CrashWorkload : public testing::Test {
     control_->wanted = operations;
     control_->reached_fd = ends[1];
     const pid_t pid = StartWorker(work_, log_, seed, *control_);
+    ASSERT_GT(pid, 0) << std::strerror(errno);
     char byte;
     ASSERT_EQ(::read(ends[0], &byte, 1), 1);
     ::kill(pid, SIGKILL);
@@ -79,6 +81,7 @@ TEST_F(CrashWorkload, AnErrorWithoutAKillIsAnError) {
   for (int i = 0; i < 12; ++i) std::ofstream(work_ + "/f" + std::to_string(i));
   control_->wanted = 1'000'000;
   const pid_t pid = StartWorker(work_, log_, 9, *control_);
+  ASSERT_GT(pid, 0) << std::strerror(errno);
   int status = 0;
   ASSERT_EQ(::waitpid(pid, &status, 0), pid);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status;

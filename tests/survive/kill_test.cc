@@ -63,6 +63,7 @@ class RecordedWork {
   Status Start(uint32_t seed) {
     PXFS_TRY(MakeDirectories(directory_));
     pid_ = StartWorker(directory_, log_, seed, *control_);
+    if (pid_ < 0) return FailErrno(errno, "start the recorded work in " + directory_);
     return {};
   }
   void Stop() {
