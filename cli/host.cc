@@ -48,6 +48,10 @@ Result<std::unique_ptr<Host>> Host::Start(Cluster& cluster, HostOptions options)
   });
   meta::RegisterMetadataService(*host->server_, cluster.metadata());
   host->heat_ = OpenHeatTable(cluster.identity());
+  if (host->heat_) {
+    PXFS_ASSIGN(host->hot_copies_,
+                volumes::HotCopies::Start(cluster.metadata(), *host->heat_, options.hot));
+  }
   host->jobs_ = std::make_unique<jobs::JobService>(
       jobs::JobServiceOptions{cluster.metadata(), cluster.volumes(), cluster.identity().uuid,
                               cluster.identity().jobs_directory(), NodeName(), host->heat_.get(),
@@ -137,6 +141,7 @@ void Host::Stop() {
   }
   server_.reset();
   jobs_.reset();
+  hot_copies_.reset();
   replicator_.reset();
   maintenance_.reset();
 }

@@ -16,6 +16,7 @@
 #include "jobs/service.h"
 #include "rpc/server.h"
 #include "volumes/heat_table.h"
+#include "volumes/hot_copies.h"
 #include "volumes/maintenance.h"
 #include "volumes/replicator.h"
 
@@ -33,6 +34,7 @@ struct HostOptions {
   // Where the namespace is mounted on this node, for containers; empty while it is not. Called from
   // any thread.
   std::function<std::string()> mountpoint;
+  volumes::HotRuleOptions hot;
 };
 
 class Host {
@@ -66,6 +68,7 @@ class Host {
   std::unique_ptr<volumes::HeatTable> heat_;  // null where it cannot be had
   std::unique_ptr<volumes::Maintenance> maintenance_;
   std::unique_ptr<volumes::Replicator> replicator_;
+  std::unique_ptr<volumes::HotCopies> hot_copies_;  // null without heat
   std::unique_ptr<jobs::JobService> jobs_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<MemoryPressure> pressure_;  // null where the kernel does not tell

@@ -23,6 +23,7 @@ struct DaemonOptions {
   std::string log_level = "info";
   double lock_wait_seconds = 30;
   size_t max_inodes = 0;
+  double hot_cool_down_seconds = 600;
 };
 
 // Blocks until SIGTERM or SIGINT, which must be blocked.
@@ -51,10 +52,14 @@ Status Run(const DaemonOptions& options) {
   PXFS_ASSIGN(auto cluster,
               Cluster::Open(directory, Access::kServe, wait, kSessionGrace, options.max_inodes));
   const std::string run_directory = cluster->identity().run_directory();
-  PXFS_ASSIGN(auto host, Host::Start(*cluster, {.mountpoint = [run_directory] {
-                const auto mounts = ListMountRecords(run_directory);
-                return mounts.empty() ? std::string() : mounts.front().mountpoint;
-              }}));
+  HostOptions host_options;
+  host_options.mountpoint = [run_directory] {
+    const auto mounts = ListMountRecords(run_directory);
+    return mounts.empty() ? std::string() : mounts.front().mountpoint;
+  };
+  host_options.hot.cool_down = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::duration<double>(options.hot_cool_down_seconds));
+  PXFS_ASSIGN(auto host, Host::Start(*cluster, std::move(host_options)));
   log::info("serving {}", directory);
   std::puts("ready");
   std::fflush(stdout);
@@ -83,6 +88,11 @@ int main(int argc, char** argv) {
          "(200000)")
       ->check(CLI::Range(size_t{1000}, size_t{1'000'000'000}))
       ->type_name("N");
+  app.add_option("--hot-cool-down", options.hot_cool_down_seconds,
+                 "How long copies that were made because a file was wanted by many stay when it is "
+                 "so no more (600)")
+      ->check(CLI::Range(0.0, 1e9))
+      ->type_name("SECONDS");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -36,6 +36,8 @@ std::optional<CopyItem> ParseCopyItem(std::string_view key) {
     item.reason = CopyReason::kContent;
   else if (key.starts_with('2'))
     item.reason = CopyReason::kPlace;
+  else if (key.starts_with('4'))
+    item.reason = CopyReason::kHeat;
   else
     return std::nullopt;
   key.remove_prefix(1);

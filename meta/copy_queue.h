@@ -18,6 +18,7 @@ inline constexpr std::string_view kCopyQueuePrefix = "copies/";
 enum class CopyReason : uint8_t {
   kContent = 1,  // written, or brought in
   kPlace = 2,    // of a file or a whole directory: moved, or under another policy
+  kHeat = 4,     // wanted by many, or not any more (volumes/hot_copies.h)
 };
 
 struct CopyItem {

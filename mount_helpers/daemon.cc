@@ -109,11 +109,14 @@ Status Daemon::OpenCluster() {
                                            cli::kSessionGrace, options_.max_inodes));
   if (!state_->mounted()) PXFS_TRY(CheckHidesNothing());
   if (cluster_->embedded()) {
-    PXFS_ASSIGN(host_, cli::Host::Start(*cluster_, {.mountpoint = [this] {
-                  // Containers see the whole namespace, which a mount of a part of it does not
-                  // show.
-                  return present_ && options_.subdirectory.empty() ? options_.mountpoint : "";
-                }}));
+    cli::HostOptions host;
+    // Containers see the whole namespace, which a mount of a part of it does not show.
+    host.mountpoint = [this] {
+      return present_ && options_.subdirectory.empty() ? options_.mountpoint : "";
+    };
+    host.hot.cool_down = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::duration<double>(options_.hot_cool_down_seconds));
+    PXFS_ASSIGN(host_, cli::Host::Start(*cluster_, std::move(host)));
   } else {
     PXFS_TRY(cluster_->volumes().Refresh());
     maintenance_ =

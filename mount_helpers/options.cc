@@ -32,6 +32,8 @@ Options (-o):
   max_inodes=N                how many inodes the metadata service keeps in memory, and names as
                                 many: about 0.8 KiB for one of each (200000; where another process
                                 serves the cluster, that one's --max-inodes counts)
+  hot_cool_down=SECONDS       how long copies that were made because a file was wanted by many stay
+                                when it is so no more (600; as max_inodes)
   log_file=FILE, log_level=trace|debug|info|warn|error|off
   foreground                  stay, log to standard error
   remount, nosuid, nodev, noexec, sync, dirsync, noatime, relatime, strictatime, nodiratime and
@@ -145,6 +147,8 @@ Status ApplyOption(MountOptions& options, std::string name, const std::string& v
     PXFS_ASSIGN(options.lock_wait_seconds, Seconds(name, value));
   } else if (name == "max_inodes") {
     PXFS_ASSIGN(options.max_inodes, MaxInodes(name, value));
+  } else if (name == "hot_cool_down") {
+    PXFS_ASSIGN(options.hot_cool_down_seconds, Seconds(name, value));
   } else if (name == "subdir" && !value.empty()) {
     options.subdirectory = value;
   } else if (name == "log_file" && !value.empty()) {

@@ -25,6 +25,7 @@ struct MountOptions {
   double negative_timeout_seconds = 3600;
   double lock_wait_seconds = 30;
   size_t max_inodes = 0;  // kept in memory by the service that this mount hosts; 0: the default
+  double hot_cool_down_seconds = 600;
   Passthrough passthrough = Passthrough::kAuto;
   std::string log_file;  // empty: CLUSTER/log/
   std::string log_level = "info";

@@ -8,6 +8,7 @@
 #include "base/logging.h"
 #include "meta/placement.h"
 #include "volumes/copy.h"
+#include "volumes/hot_record.h"
 #include "volumes/replicator.h"
 
 namespace pxfs::volumes {
@@ -54,7 +55,11 @@ Result<FileCopies::Plan> FileCopies::Look(InodeId inode) const {
   PXFS_ASSIGN(const meta::PolicyView policy, metadata_.GetPolicy(inode));
   PXFS_ASSIGN(const std::vector<VolumeInfo> volumes, metadata_.ListVolumes());
 
-  uint32_t good = 0;
+  PXFS_ASSIGN(const auto records, HotRecordsOf(metadata_, inode));
+  std::set<VolumeId> hot;
+  for (const HotRecord& record : records) hot.insert(record.volume);
+
+  uint32_t good = 0, good_and_hot = 0;
   const Replica *stale = nullptr, *leaving = nullptr, *last_good = nullptr;
   std::set<VolumeId> holding;
   for (const Replica& replica : location->replicas) {
@@ -67,6 +72,8 @@ Result<FileCopies::Plan> FileCopies::Look(InodeId inode) const {
     holding.insert(replica.volume);
     if (volume->state == VolumeState::kDraining) {
       leaving = &replica;
+    } else if (hot.contains(replica.volume) && !replica.primary) {
+      ++good_and_hot;
     } else {
       ++good;
       if (!replica.primary) last_good = &replica;
@@ -77,13 +84,15 @@ Result<FileCopies::Plan> FileCopies::Look(InodeId inode) const {
     return plan;
   }
   const uint32_t wanted = std::max(1u, policy.effective.copies.value_or(1));
-  if (good < wanted) {
+  const auto can_take = [&](const VolumeInfo& volume) {
+    return volume.state == VolumeState::kOnline && !holding.contains(volume.id) &&
+           volume.weight > 0 && !meta::MissingLabel(policy.effective, volume) &&
+           meta::Headroom(volume) >= attr.size_bytes;
+  };
+  if (good + good_and_hot < wanted) {
     const VolumeInfo* best = nullptr;
     for (const VolumeInfo& volume : volumes) {
-      if (volume.state != VolumeState::kOnline || holding.contains(volume.id) ||
-          volume.weight <= 0 || meta::MissingLabel(policy.effective, volume) ||
-          meta::Headroom(volume) < attr.size_bytes)
-        continue;
+      if (!can_take(volume)) continue;
       if (!best || meta::Headroom(volume) > meta::Headroom(*best)) best = &volume;
     }
     if (best && !holding.empty())
@@ -92,7 +101,7 @@ Result<FileCopies::Plan> FileCopies::Look(InodeId inode) const {
       plan.obstacle = holding.empty() ? "no copy of it can be reached"
                                       : "no further volume can take a copy of it";
     // What leaves a volume does not have to wait for copies that it never had.
-    if (plan.copy_to || good == 0 || !leaving) return plan;
+    if (plan.copy_to || good + good_and_hot == 0 || !leaving) return plan;
   }
   if (leaving)
     plan.drop = *leaving;
@@ -100,6 +109,13 @@ Result<FileCopies::Plan> FileCopies::Look(InodeId inode) const {
     plan.drop = *last_good;
   else
     plan.settled = plan.obstacle.empty();
+  if (!plan.settled) return plan;
+  // Where a copy for heat cannot be made now, the rule finds another place, or the heat is over.
+  for (const VolumeInfo& volume : volumes) {
+    if (!hot.contains(volume.id) || !can_take(volume)) continue;
+    plan.settled = false;
+    plan.copy_to = volume.id;
+  }
   return plan;
 }
 

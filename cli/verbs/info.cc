@@ -1,9 +1,15 @@
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <optional>
+#include <vector>
 
 #include "base/bytes.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
+#include "volumes/heat_table.h"
+#include "volumes/hot_record.h"
+#include "volumes/hot_rule.h"
 #include "volumes/location.h"
 
 namespace pxfs::cli {
@@ -53,7 +59,27 @@ struct Info {
   meta::Location location;
   meta::PolicyView policy;
   std::string policy_set_on;  // the path of the directory; empty: the defaults
+  // Of regular files, where the caller may see the table.
+  std::optional<volumes::Heat> heat;
+  uint32_t half_life_seconds = 0;
+  std::vector<volumes::HotRecord> hot;  // copies that are there, or on their way, for heat
 };
+
+// Why the file has the copies that it has.
+Status LookAtHeat(Cluster& cluster, Info& info) {
+  const InodeId inode = info.location.attr.inode;
+  PXFS_ASSIGN(info.hot, volumes::HotRecordsOf(cluster.metadata(), inode));
+  const auto table = volumes::HeatTable::OpenExisting(cluster.identity().heat_path());
+  if (table) {
+    info.heat = (*table)->Get(inode);
+    info.half_life_seconds = (*table)->half_life_seconds();
+    return {};
+  }
+  // Never mounted so far, or not for this caller's eyes.
+  const Error& error = table.error();
+  if (error == Code::kNotFound || error == Code::kAccess) return {};
+  return Fail(error);
+}
 
 Result<Info> Collect(Cluster& cluster, const std::string& argument) {
   const meta::CallContext ctx = CallerContext();
@@ -62,6 +88,7 @@ Result<Info> Collect(Cluster& cluster, const std::string& argument) {
   PXFS_ASSIGN(info.path, cluster.metadata().PathOf(attr.inode));
   if (attr.is_regular()) {
     PXFS_ASSIGN(info.location, cluster.metadata().Locate(ctx, attr.inode));
+    PXFS_TRY(LookAtHeat(cluster, info));
   } else {
     info.location.attr = attr;
   }
@@ -70,6 +97,11 @@ Result<Info> Collect(Cluster& cluster, const std::string& argument) {
     PXFS_ASSIGN(info.policy_set_on, cluster.metadata().PathOf(info.policy.set_on));
   }
   return info;
+}
+
+std::string VolumeName(const volumes::VolumeSet& volumes, VolumeId id) {
+  const auto volume = volumes.Info(id);
+  return volume ? volume->name : std::to_string(id.value);
 }
 
 nlohmann::json ToJson(const Info& info, const volumes::VolumeSet& volumes) {
@@ -92,12 +124,43 @@ nlohmann::json ToJson(const Info& info, const volumes::VolumeSet& volumes) {
   json["policy"] = {{"own", meta::ToText(info.policy.own)},
                     {"effective", meta::ToText(info.policy.effective)}};
   volumes::SetText(json["policy"], "set_on", info.policy_set_on);
+  if (info.heat) {
+    json["heat"] = {{"opens", info.heat->opens},
+                    {"bytes", info.heat->bytes},
+                    {"half_life_seconds", info.half_life_seconds}};
+  }
+  json["hot_copies"] = nlohmann::json::array();
+  for (const volumes::HotRecord& record : info.hot) {
+    json["hot_copies"].push_back({{"volume", VolumeName(volumes, record.volume)},
+                                  {"since", record.since_seconds},
+                                  {"why", record.why}});
+  }
   for (size_t i = 0; i < info.location.replicas.size(); ++i) {
     const auto& checksum = info.location.replicas[i].checksum;
     json["replicas"][i]["checksum"] =
         checksum ? nlohmann::json("xxh3:" + ToString(*checksum)) : nlohmann::json();
   }
   return json;
+}
+
+void PrintCopies(const Info& info, const volumes::VolumeSet& volumes) {
+  if (!info.location.attr.is_regular()) return;
+  const auto current = static_cast<uint32_t>(std::count_if(
+      info.location.replicas.begin(), info.location.replicas.end(),
+      [](const meta::Replica& r) { return r.state == meta::ReplicaState::kCurrent; }));
+  const volumes::HotRule rule{volumes::HotRuleOptions{}};
+  if (info.heat) {
+    std::printf(
+        "heat        %.1f opens, %s, by half each %u s; a further copy from %.1f opens on\n",
+        info.heat->opens, FormatBytes(static_cast<uint64_t>(info.heat->bytes)).c_str(),
+        info.half_life_seconds, rule.MakeAt(std::max(1u, current)));
+  }
+  std::printf("copies      %u; by policy %u, for heat %zu\n", current,
+              info.policy.effective.copies.value_or(1), info.hot.size());
+  for (const volumes::HotRecord& record : info.hot) {
+    std::printf("hot copy    %s, since %s: %s\n", VolumeName(volumes, record.volume).c_str(),
+                TimeText({record.since_seconds, 0}).c_str(), record.why.c_str());
+  }
 }
 
 void Print(const Info& info, const volumes::VolumeSet& volumes) {
@@ -117,6 +180,7 @@ void Print(const Info& info, const volumes::VolumeSet& volumes) {
   std::printf(
       "policy      %s (%s)\n", meta::ToText(info.policy.effective).c_str(),
       info.policy_set_on.empty() ? "defaults" : ("set on " + OneLine(info.policy_set_on)).c_str());
+  PrintCopies(info, volumes);
   const nlohmann::json json = ToJson(info, volumes);
   for (const nlohmann::json& replica : json["replicas"]) {
     std::printf(
@@ -134,7 +198,7 @@ void Print(const Info& info, const volumes::VolumeSet& volumes) {
 
 void AddInfo(CLI::App& app, Command& command) {
   auto path = std::make_shared<std::string>();
-  CLI::App* verb = AddVerb(app, command, "info", "Inode, policy and replicas of a path",
+  CLI::App* verb = AddVerb(app, command, "info", "Inode, policy, heat and replicas of a path",
                            [&command, path]() -> Result<int> {
                              PXFS_ASSIGN(const auto cluster, OpenCluster(command, *path));
                              PXFS_ASSIGN(const Info info, Collect(*cluster, *path));

@@ -43,6 +43,8 @@ class CopiesTest : public testing::TestWithParam<Shape> {
     auto mounted = MountedCluster::Start(options);
     ASSERT_TRUE(mounted) << mounted.error().message();
     mounted_ = std::move(*mounted);
+    // The tests look at files so often that they would be hot.
+    Pxfs({"policy", "set", mounted_->path(), "hot=off"});
   }
   void TearDown() override {
     if (!mounted_) return;
