@@ -45,12 +45,19 @@ Result<std::vector<ReclaimItem>> ReclaimQueue::Take(uint32_t limit) {
   const auto now = Clock::now();
   if (now >= rescan_) {
     rescan_ = now + retry_;
-    next_ = 0;
+    next_ = settled_ = 0;
     handed_out_.clear();
   }
-  PXFS_ASSIGN(std::vector<ReclaimItem> items, Scan(next_, limit));
+  const bool again = now >= look_again_;
+  PXFS_ASSIGN(std::vector<ReclaimItem> items, Scan(again ? settled_ : next_, limit));
   for (const ReclaimItem& item : items) handed_out_.insert(item.ticket);
-  if (!items.empty()) next_ = items.back().ticket + 1;
+  if (again && items.size() == limit) {
+    settled_ = items.back().ticket + 1;  // there is more to see at once
+  } else if (again) {
+    settled_ = next_;
+    look_again_ = now + kLateCommits;
+  }
+  if (!items.empty()) next_ = std::max(next_, items.back().ticket + 1);
   return items;
 }
 
@@ -67,7 +74,8 @@ Result<std::vector<ReclaimItem>> ReclaimQueue::Wait(uint32_t limit,
     const auto now = Clock::now();
     if (!items.empty() || now >= deadline) return items;
     std::unique_lock lock(mutex_);
-    more_.wait_until(lock, std::min(deadline, now + retry_), [&] { return announced_ != seen; });
+    const auto again = now + std::min(retry_, kLateCommits);
+    more_.wait_until(lock, std::min(deadline, again), [&] { return announced_ != seen; });
   }
 }
 

@@ -2,11 +2,11 @@
 // deletes objects.
 //
 // 1. Items are taken from where the last scan ended, so that a busy queue is not scanned over and
-// over.
-// 2. Every `retry` the whole queue is scanned: what was handed out and not confirmed is handed out
-// again, and what
-//    was committed behind the scan's back (tickets are drawn before the commit) is found. So it is
-//    after a crash.
+//    over.
+// 2. Tickets are drawn before the commit, so an item may appear behind the place where a scan
+//    ended: every kLateCommits what was scanned since the last time is scanned once more.
+// 3. Every `retry` the whole queue is scanned: what was handed out and not confirmed is handed out
+//    again, and what took even longer to be committed is found. So it is after a crash.
 //
 // Thread-safe.
 #pragma once
@@ -38,6 +38,8 @@ class ReclaimQueue {
 
  private:
   using Clock = std::chrono::steady_clock;
+  // Far longer than a transaction takes.
+  static constexpr std::chrono::milliseconds kLateCommits{250};
 
   Result<std::vector<ReclaimItem>> Take(uint32_t limit);
   // Items from ticket `first` that are not handed out.
@@ -48,8 +50,10 @@ class ReclaimQueue {
 
   std::mutex take_mutex_;  // one Take at a time; guards these, and is taken before mutex_
   uint64_t next_ = 0;      // where the scan goes on
+  uint64_t settled_ = 0;   // nothing before it is expected to appear
   std::unordered_set<uint64_t> handed_out_;
-  Clock::time_point rescan_;  // when everything is looked at again
+  Clock::time_point look_again_;  // when the scan goes back to settled_
+  Clock::time_point rescan_;      // when everything is looked at again
 
   std::mutex mutex_;  // guards these
   std::condition_variable more_;
