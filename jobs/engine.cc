@@ -400,7 +400,11 @@ Result<VolumeId> JobService::Impl::ChooseStagingVolume(const Job& job, uint32_t 
   PXFS_ASSIGN(const auto parent, metadata.Resolve(service, kRootInode, above, true));
   PXFS_ASSIGN(const auto policy, metadata.GetPolicy(parent.inode));
   PXFS_ASSIGN(auto volumes, metadata.ListVolumes());
-  std::erase_if(volumes, [this](const auto& volume) { return !options_.volumes.Find(volume.id); });
+  std::erase_if(volumes, [this](auto& info) {
+    const auto volume = options_.volumes.Find(info.id);
+    if (volume) info.free_bytes = volume->FreeBytes();  // what metadata knows may be a second old
+    return !volume;
+  });
   meta::PlacementRequest request;
   request.policy = policy.effective;
   request.inode = InodeId(Hash64(ToString(TaskKey{job.record.id(), task}), 0));

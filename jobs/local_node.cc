@@ -365,7 +365,14 @@ void LocalNode::Collect(const Task& task, TaskEnd& end) const {
   }
   end.kind = TaskEnd::Kind::kExited;
   end.status = *status;
-  if (usage.out_of_memory && *status != 0) end.message = "it ran out of its memory limit";
+  if (*status == 0) return;
+  if (usage.out_of_memory) {
+    end.message = "it ran out of its memory limit";
+  } else if (const auto volume = options_.volumes.Find(task.launch.staging_volume);
+             volume && options_.volumes.BelowReserve(*volume)) {
+    end.message = "exit status " + std::to_string(*status) + "; volume " + volume->name() +
+                  ", where its output was staged, is full";
+  }
 }
 
 Result<std::shared_ptr<OciRuntime>> LocalNode::Runtime() {

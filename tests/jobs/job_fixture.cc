@@ -84,6 +84,10 @@ std::unique_ptr<MountedCluster> JobTest::cluster_;
 void JobTest::Begin(Shape shape) {
   MountedOptions options;
   options.shape = shape;
+  Begin(options);
+}
+
+void JobTest::Begin(const MountedOptions& options) {
   auto started = MountedCluster::Start(options);
   ASSERT_TRUE(started) << started.error().message();
   cluster_ = std::move(*started);

@@ -27,6 +27,7 @@ class JobTest : public testing::Test {
 
  protected:
   static void Begin(Shape shape);
+  static void Begin(const MountedOptions& options);
   // Unmounts; fails where jobs have left something.
   static void Finish();
   static MountedCluster& cluster() { return *cluster_; }
