@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/bytes.h"
@@ -14,11 +15,8 @@ namespace {
 // The replicas that an open can use, the best first: for writing the primary alone.
 std::vector<const meta::Replica*> Usable(const meta::Location& location,
                                          const volumes::VolumeSet& volumes, bool writable) {
-  std::vector<const meta::Replica*> usable;
-  for (const auto& replica : location.replicas) {
-    if (replica.state != meta::ReplicaState::kCurrent || (writable && !replica.primary)) continue;
-    if (volumes.Find(replica.volume)) usable.push_back(&replica);
-  }
+  std::vector<const meta::Replica*> usable = volumes.Readable(location);
+  if (writable) std::erase_if(usable, [](const meta::Replica* r) { return !r->primary; });
   return usable;
 }
 
@@ -239,6 +237,7 @@ Status OpenTable::BindReplica(OpenFile& file, const meta::Location& location,
   file.atime = location.attr.atime;
   file.mtime = location.attr.mtime;
   file.size_bytes = location.attr.size_bytes;
+  file.chosen = std::chrono::steady_clock::now();
 
   const volumes::ObjectOwner owner{location.attr.uid, location.attr.gid,
                                    location.attr.mode & 07777};
@@ -357,7 +356,9 @@ Result<meta::Location> OpenTable::MoveFirst(const meta::CallContext& ctx, Turn& 
 }
 
 Status OpenTable::BeginReading(const meta::CallContext& ctx, Turn& file) {
-  if (file->record->backing_id > 0 || file->in_use()) return {};
+  if (file->in_use()) return {};
+  const bool idle = file->record->backing_id > 0;
+  if (idle && std::chrono::steady_clock::now() - file->chosen < kChooseAgain) return {};
   // The object that was found may have been moved before it is opened.
   constexpr int kAttempts = 5;
   std::vector<uint64_t> tried;
@@ -365,6 +366,15 @@ Status OpenTable::BeginReading(const meta::CallContext& ctx, Turn& file) {
     auto location = file.Outside([&] { return env_.metadata->Locate(ctx, file->inode); });
     if (!location) return Fail(location.error());
     if (!location->attr.is_regular()) return Fail(Code::kInvalid, "not a regular file");
+    if (file->record->backing_id > 0) {
+      file->chosen = std::chrono::steady_clock::now();
+      const auto usable = Usable(*location, *env_.volumes, false);
+      if (usable.empty() || (usable.front()->volume.value == file->record->volume &&
+                             usable.front()->object_generation == file->record->object_generation))
+        return {};
+      LearnAtime(file);
+      Unbind(*file);
+    }
     std::vector<uint64_t> found;
     for (const meta::Replica& replica : location->replicas)
       found.push_back(replica.object_generation);
@@ -372,6 +382,54 @@ Status OpenTable::BeginReading(const meta::CallContext& ctx, Turn& file) {
     if (bound || attempt == kAttempts || found == tried) return bound;
     tried = std::move(found);
   }
+}
+
+Result<std::shared_ptr<UniqueFd>> OpenTable::ReadElsewhere(const meta::CallContext& ctx,
+                                                           InodeId inode,
+                                                           const std::shared_ptr<UniqueFd>& failed,
+                                                           std::vector<VolumeId>& tried) {
+  auto turn = TakeTurn(inode);
+  if (!turn || !(*turn)->in_use()) return Fail(Code::kStale);
+  Turn& file = *turn;
+  if (file->fd && file->fd != failed) return file->fd;  // somebody else has looked already
+  // Who writes has the primary, and what the kernel reads itself is not for us to exchange.
+  if (file->written() || file->record->backing_id > 0) return Fail(Code::kIo, "reading an object");
+  tried.push_back(VolumeId(file->record->volume));
+  auto location = file.Outside([&] { return env_.metadata->Locate(ctx, inode); });
+  if (!location) return Fail(location.error());
+  for (const meta::Replica* replica : env_.volumes->Readable(*location)) {
+    if (std::find(tried.begin(), tried.end(), replica->volume) != tried.end()) continue;
+    const auto volume = env_.volumes->Find(replica->volume);
+    if (!volume) continue;
+    auto fd = volume->OpenObject({inode, replica->object_generation}, O_RDONLY);
+    if (!fd) {
+      tried.push_back(replica->volume);
+      continue;
+    }
+    log::warn("inode {}: volume {} cannot be read; reading on from {}", inode.value,
+              file->record->volume, volume->name());
+    EndLoad(*file, file->loads);
+    file->volume = volume;
+    file->record->volume = replica->volume.value;
+    file->record->object_generation = replica->object_generation;
+    file->name_durable = false;
+    file->fd = std::make_shared<UniqueFd>(std::move(*fd));
+    file->fd_writable = false;
+    for (uint32_t left = file->opens(); left > 0; --left) BeginLoad(*file);
+    return file->fd;
+  }
+  return Fail(Code::kIo, "reading an object: no other copy of it can be read");
+}
+
+void OpenTable::BeginLoad(OpenFile& file) {
+  if (file.loads == 0) file.load_bytes = file.size_bytes;
+  ++file.loads;
+  env_.volumes->load().Begin(VolumeId(file.record->volume), file.load_bytes);
+}
+
+void OpenTable::EndLoad(OpenFile& file, uint32_t opens) {
+  for (; opens > 0 && file.loads > 0; --opens, --file.loads)
+    env_.volumes->load().End(VolumeId(file.record->volume), file.load_bytes);
 }
 
 Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId inode, Mode mode,
@@ -405,6 +463,7 @@ Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId 
     ++counts.opens;
     if (write) ++counts.writers;
     SetCounts(ctx, *file, counts);
+    BeginLoad(*file);
   }
   file->idle_ticket = 0;
   return opened;
@@ -524,6 +583,7 @@ Status OpenTable::Release(const meta::CallContext& ctx, InodeId inode, Mode mode
   if (mode == Mode::kWrite && counts.writers > 0) --counts.writers;
   if (counts.opens > 0) --counts.opens;
   SetCounts(ctx, **file, counts);
+  EndLoad(**file, 1);
   Settle(*file);
   return status;
 }

@@ -68,12 +68,15 @@ class OpenFile {
   // I/O under way keeps the one that it began with.
   std::shared_ptr<UniqueFd> fd;
   bool fd_writable = false;
-  meta::Timestamp atime, mtime;  // as metadata has them
-  uint64_t size_bytes = 0;       // when it was bound to its object
-  bool executable = false;       // some execute bit is set
-  bool name_durable = false;     // of the object, by an fsync here
-  bool dead = false;             // out of the table: look up again
-  uint64_t idle_ticket = 0;      // of its newest entry in the idle list
+  meta::Timestamp atime, mtime;                    // as metadata has them
+  uint64_t size_bytes = 0;                         // when it was bound to its object
+  std::chrono::steady_clock::time_point chosen{};  // when the object was chosen among the copies
+  uint32_t loads = 0;  // opens that count in the volume's load, each with load_bytes
+  uint64_t load_bytes = 0;
+  bool executable = false;    // some execute bit is set
+  bool name_durable = false;  // of the object, by an fsync here
+  bool dead = false;          // out of the table: look up again
+  uint64_t idle_ticket = 0;   // of its newest entry in the idle list
 
   volumes::ObjectName object() const { return {inode, record->object_generation}; }
   OpenCounts counts() const { return OpenCounts::Unpack(record->counts); }
@@ -129,6 +132,8 @@ class OpenTable {
   // They are let go of in batches, so that not every release wakes the thread that does it.
   static constexpr size_t kIdleBatch = 128;
   static constexpr std::chrono::seconds kIdleTime{3};
+  // A file that is opened again after that is looked up again, for a copy on a less busy volume.
+  static constexpr std::chrono::seconds kChooseAgain{3};
   static constexpr std::chrono::milliseconds kIdleSlack{
       250};  // the same for those whose time is over
 
@@ -176,6 +181,12 @@ class OpenTable {
   bool HasBacking(InodeId inode);
   // A descriptor of the object of an open file. kStale: the mount does not have it open.
   Result<std::shared_ptr<UniqueFd>> Descriptor(InodeId inode, bool writable);
+  // Another object of the same content, after reading `failed` gave EIO; the open file goes on with
+  // it. `tried`: volumes that need not be tried again. kIo: there is none, or the file cannot
+  // change its object now.
+  Result<std::shared_ptr<UniqueFd>> ReadElsewhere(const meta::CallContext& ctx, InodeId inode,
+                                                  const std::shared_ptr<UniqueFd>& failed,
+                                                  std::vector<VolumeId>& tried);
   // The content of an open file as it is on its volume now. Needs the file's lock.
   Result<struct stat> Stat(OpenFile& file);
 
@@ -225,6 +236,9 @@ class OpenTable {
   void LearnCountedRequests();
   void LearnAtime(Turn& file);
   void Unbind(OpenFile& file);
+  // Opens of the file in the load of its volume.
+  void BeginLoad(OpenFile& file);
+  void EndLoad(OpenFile& file, uint32_t opens);
   OpenRecord* TakeRecord(InodeId inode);
   void IdleLoop();
 

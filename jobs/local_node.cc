@@ -90,6 +90,7 @@ struct LocalNode::Task {
   std::atomic<int64_t> grace_ms = 0;
   Clock::time_point deadline = Clock::time_point::max();  // of the time limit; its thread's own
   std::vector<UniqueFd> held;  // sources of mounts, until the container is made; its thread's own
+  volumes::VolumeLoad::Hold reading;  // of its inputs; its thread's own
   std::thread thread;
 };
 
@@ -233,6 +234,7 @@ void LocalNode::RunTask(const std::shared_ptr<Task>& task, bool adopt) {
       log::error("task {}: cleaning up: {}", ToString(key), cleaned.error().message());
     }
   }
+  task->reading = {};
   {
     std::lock_guard lock(mutex_);
     tasks_.erase(key);
@@ -432,6 +434,7 @@ Result<Container> LocalNode::Describe(Task& task, const Image& image, proto::Rou
   PXFS_ASSIGN(TaskInputs inputs, MakeViews(options_.metadata, options_.session, options_.volumes,
                                            {launch, mountpoint, options_.heat}));
   routes = inputs.routes;
+  task.reading = std::move(inputs.reading);
   PXFS_TRY(WriteManifests(task, inputs.files));
   for (auto& mount : inputs.mounts) container.mounts.push_back(std::move(mount));
   container.mounts.push_back(

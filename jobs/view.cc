@@ -136,7 +136,8 @@ class InputView {
     if (entry.path.empty()) is_file_ = true;
     if (wanted_ && !wanted_->contains(entry.path)) return {};
     out.files.push_back(ContainerPath(entry.path));
-    PXFS_ASSIGN(const bool linked, fast_path_off() ? Result<bool>(false) : LinkFile(entry));
+    PXFS_ASSIGN(const bool linked,
+                fast_path_off() ? Result<bool>(false) : LinkFile(entry, out.reading));
     if (linked) {
       out.routes.set_fast_files(out.routes.fast_files() + 1);
       out.routes.set_fast_bytes(out.routes.fast_bytes() + entry.attr.size_bytes);
@@ -151,7 +152,7 @@ class InputView {
   }
 
   // False: the file must stay on the FUSE route.
-  Result<bool> LinkFile(const InputEntry& entry) {
+  Result<bool> LinkFile(const InputEntry& entry, volumes::VolumeLoad::Hold& reading) {
     const auto location = metadata_.Locate(user_, entry.attr.inode);
     if (!location) {
       if (location.error() == Code::kNotFound || location.error() == Code::kAccess) return false;
@@ -178,24 +179,25 @@ class InputView {
       return FailErrno(errno, tree.host_path() + "/" + entry.path);
     }
     tree.CountFile(entry.attr.size_bytes);
+    reading.Add(volume->id(), entry.attr.size_bytes);
     return true;
   }
 
-  // A complete replica on a volume that is here, one that the view is on already if there is one.
+  // A complete replica on a volume that is here: one that the view is on already if there is one,
+  // else on the least busy volume.
   std::shared_ptr<Volume> ChooseReplica(const meta::Location& location,
                                         const meta::Replica*& chosen) const {
-    std::shared_ptr<Volume> best;
-    for (const auto& replica : location.replicas) {
-      if (replica.state != meta::ReplicaState::kCurrent || !replica.materialized) continue;
-      const bool in_use = trees_.contains(replica.volume);
-      if (best && !in_use) continue;
-      if (auto volume = volumes_.Find(replica.volume)) {
-        best = std::move(volume);
-        chosen = &replica;
-        if (in_use) break;
-      }
+    std::vector<const meta::Replica*> readable = volumes_.Readable(location);
+    std::erase_if(readable, [](const meta::Replica* r) { return !r->materialized; });
+    std::stable_partition(readable.begin(), readable.end(),
+                          [this](const meta::Replica* r) { return trees_.contains(r->volume); });
+    for (const meta::Replica* replica : readable) {
+      auto volume = volumes_.Find(replica->volume);
+      if (!volume) continue;
+      chosen = replica;
+      return volume;
     }
-    return best;
+    return nullptr;
   }
 
   // Gives the object its inode's owner, mode and times if they differ. False: it is not what the
@@ -348,6 +350,7 @@ Result<TaskInputs> MakeViews(meta::MetadataService& metadata, SessionId session,
                              const volumes::VolumeSet& volumes, const ViewRequest& request) {
   const meta::CallContext user = UserContext(session, request.launch.user);
   TaskInputs inputs;
+  inputs.reading = volumes::VolumeLoad::Hold(volumes.load());
   for (int i = 0; i < request.launch.spec.inputs_size(); ++i) {
     InputView view(metadata, user, volumes, request, static_cast<uint32_t>(i));
     PXFS_TRY(view.Build(inputs));

@@ -27,6 +27,7 @@ struct TaskInputs {
   std::vector<ContainerMount> mounts;  // in order
   std::vector<std::string> files;      // container paths of the task's input files
   proto::Routes routes;                // input only
+  volumes::VolumeLoad::Hold reading;   // what the task can read on volumes, while it runs
 };
 
 struct ViewRequest {

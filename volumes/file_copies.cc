@@ -162,8 +162,8 @@ Result<meta::FinishedCopy> FileCopies::MakeObject(const meta::CopyTicket& ticket
   options.progress = [&](uint64_t) { return !stop(); };
   if (auto path = metadata_.PathOf(attr.inode)) options.origin = std::move(*path);
   Error why(Code::kUnavailable, "no copy of it can be read");
-  for (const Replica& replica : ticket.source.replicas) {
-    if (replica.state != ReplicaState::kCurrent) continue;
+  for (const Replica* readable : volumes_.Readable(ticket.source)) {
+    const Replica& replica = *readable;
     const auto volume = volumes_.Find(replica.volume);
     if (!volume) continue;
     auto source = volume->OpenObject({attr.inode, replica.object_generation}, O_RDONLY);

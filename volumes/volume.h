@@ -20,6 +20,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "meta/service.h"
+#include "volumes/volume_load.h"
 
 namespace pxfs::volumes {
 
@@ -129,6 +130,11 @@ class VolumeSet {
   std::vector<std::shared_ptr<Volume>> All() const;
   // Looks at the disk now: less is free than the volume keeps in reserve.
   bool BelowReserve(const Volume& volume) const;
+  // How busy they are, as far as this process knows.
+  VolumeLoad& load() const { return load_; }
+  // The current replicas on volumes that are here, in the order in which a reader shall try them:
+  // the least busy volume first.
+  std::vector<const meta::Replica*> Readable(const meta::Location& location) const;
   // What metadata said of it at the last Refresh, offline or not.
   std::optional<meta::VolumeInfo> Info(VolumeId id) const;
   // The absolute path of a replica's object, and null-safe: empty where the volume is unknown.
@@ -145,12 +151,14 @@ class VolumeSet {
   // Null where metadata does not list it.
   std::optional<Known> Get(VolumeId id) const;
   Known Look(const meta::VolumeInfo& info, std::shared_ptr<Volume> volume) const;
+  uint64_t QueueOf(VolumeId id) const;
 
   const std::string cluster_uuid_;
   meta::MetadataService& metadata_;
   const bool reports_;
   mutable std::mutex mutex_;  // guards known_
   mutable std::unordered_map<VolumeId, Known> known_;
+  mutable VolumeLoad load_;
 };
 
 }  // namespace pxfs::volumes

@@ -37,6 +37,21 @@ void VolumeLoad::End(VolumeId volume, uint64_t bytes) {
   counts.in_flight_bytes = std::max(0.0, counts.in_flight_bytes - static_cast<double>(bytes));
 }
 
+VolumeLoad::Hold& VolumeLoad::Hold::operator=(Hold&& other) noexcept {
+  std::swap(load_, other.load_);
+  bytes_.swap(other.bytes_);
+  return *this;
+}
+
+VolumeLoad::Hold::~Hold() {
+  for (const auto& [volume, bytes] : bytes_) load_->End(volume, bytes);
+}
+
+void VolumeLoad::Hold::Add(VolumeId volume, uint64_t bytes) {
+  load_->Begin(volume, bytes);
+  bytes_[volume] += bytes;
+}
+
 void VolumeLoad::LookAtQueues(const std::vector<VolumeId>& volumes, Time now) {
   if (!queue_) return;
   for (const VolumeId volume : volumes) {

@@ -17,6 +17,7 @@
 #include <functional>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -48,6 +49,21 @@ class VolumeLoad {
   // A file of so many bytes can be read there from now on; until End, with the same number.
   void Begin(VolumeId volume, uint64_t bytes);
   void End(VolumeId volume, uint64_t bytes);
+
+  // What can be read for as long as this lives.
+  class Hold {
+   public:
+    Hold() = default;
+    explicit Hold(VolumeLoad& load) : load_(&load) {}
+    Hold(Hold&& other) noexcept { *this = std::move(other); }
+    Hold& operator=(Hold&& other) noexcept;
+    ~Hold();
+    void Add(VolumeId volume, uint64_t bytes);
+
+   private:
+    VolumeLoad* load_ = nullptr;
+    std::unordered_map<VolumeId, uint64_t> bytes_;
+  };
 
   // The volumes, the least busy one first. May block for reading /sys, if there are several.
   std::vector<VolumeId> Order(std::vector<VolumeId> volumes);

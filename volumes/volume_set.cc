@@ -4,7 +4,29 @@
 namespace pxfs::volumes {
 
 VolumeSet::VolumeSet(std::string cluster_uuid, meta::MetadataService& metadata, bool reports)
-    : cluster_uuid_(std::move(cluster_uuid)), metadata_(metadata), reports_(reports) {}
+    : cluster_uuid_(std::move(cluster_uuid)),
+      metadata_(metadata),
+      reports_(reports),
+      load_([this](VolumeId id) { return QueueOf(id); }) {}
+
+uint64_t VolumeSet::QueueOf(VolumeId id) const {
+  const auto volume = Find(id);
+  struct stat st;
+  return volume && ::fstat(volume->root_fd(), &st) == 0 ? DeviceQueue(st.st_dev) : 0;
+}
+
+std::vector<const meta::Replica*> VolumeSet::Readable(const meta::Location& location) const {
+  std::vector<VolumeId> volumes;
+  for (const meta::Replica& replica : location.replicas)
+    if (replica.state == meta::ReplicaState::kCurrent && Find(replica.volume))
+      volumes.push_back(replica.volume);
+  std::vector<const meta::Replica*> readable;
+  for (const VolumeId volume : load_.Order(std::move(volumes)))
+    for (const meta::Replica& replica : location.replicas)
+      if (replica.volume == volume && replica.state == meta::ReplicaState::kCurrent)
+        readable.push_back(&replica);
+  return readable;
+}
 
 VolumeSet::Known VolumeSet::Look(const meta::VolumeInfo& info,
                                  std::shared_ptr<Volume> volume) const {

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <vector>
 
 #include "fs/file_system.h"
 #include "fs/ops.h"
@@ -29,17 +30,22 @@ void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
   FileSystem& fs = FileSystem::Of(request);
   const InodeId inode = fs.InodeOf(node);
   auto fd = fs.open_files().Descriptor(inode, false);
-  if (!fd) return ReplyError(request, fd.error(), "read", inode);
   char* buffer = ThreadBuffer(size);
+  std::vector<VolumeId> tried;
   size_t done = 0;
-  while (done < size) {  // the kernel takes a short answer for the end of the file
+  while (fd && done < size) {  // the kernel takes a short answer for the end of the file
     const ssize_t n =
         ::pread((*fd)->get(), buffer + done, size - done, offset + static_cast<off_t>(done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ReplyError(request, ErrnoError(errno, "reading an object"), "read", inode);
     if (n == 0) break;
-    done += static_cast<size_t>(n);
+    if (n > 0)
+      done += static_cast<size_t>(n);
+    else if (errno == EIO)
+      fd = fs.open_files().ReadElsewhere(fs.ContextOf(request), inode, *fd, tried);
+    else
+      fd = FailErrno(errno, "reading an object");
   }
+  if (!fd) return ReplyError(request, fd.error(), "read", inode);
   fs.CountRead(inode, done);
   fuse_reply_buf(request, buffer, done);
 }

@@ -58,6 +58,24 @@ TEST_F(VolumeLoadTest, OneReaderAfterTheOtherTakesTurns) {
   EXPECT_EQ(Best(), kOne);
 }
 
+TEST_F(VolumeLoadTest, AHoldEndsWhatItBegan) {
+  {
+    VolumeLoad::Hold outer;
+    {
+      VolumeLoad::Hold hold(load_);
+      hold.Add(kOne, 40 * kMiB);
+      hold.Add(kOne, 40 * kMiB);
+      hold.Add(kTwo, 20 * kMiB);
+      outer = std::move(hold);
+    }
+    load_.Begin(kThree, 30 * kMiB);
+    EXPECT_EQ(load_.Order({kOne, kTwo, kThree}), (std::vector{kTwo, kThree, kOne}));
+    load_.End(kThree, 30 * kMiB);
+  }
+  now_ += 1h;
+  EXPECT_EQ(load_.Order({kOne, kTwo, kThree}), (std::vector{kOne, kTwo, kThree}));
+}
+
 TEST_F(VolumeLoadTest, ABusyDiskIsAvoided) {
   queues_[kOne] = 30;
   queues_[kTwo] = 20;
