@@ -41,7 +41,7 @@ uint32_t BaseOf(const HotFile& file) {
 struct HotRule::Room {
   uint64_t total_bytes = 0;
   double used_bytes = 0, hot_bytes = 0;
-  double demand = 0;  // opens that its replicas may have to serve
+  double demand = 0;  // bytes that its replicas may have to serve
 
   double UsedShare(double more = 0) const {
     return total_bytes == 0 ? 1 : (used_bytes + more) / static_cast<double>(total_bytes);
@@ -129,9 +129,7 @@ void HotRule::DropForRoom(Round& round) {
 void HotRule::Make(Round& round, const HotFile& file) {
   const History& history = histories_.at(file.inode);
   const double opens = OpensOf(file), size = static_cast<double>(file.size_bytes);
-  if (!file.allowed || file.written || file.replicas.empty() ||
-      BytesOf(file) < options_.least_bytes)
-    return;
+  if (!file.allowed || file.written || file.replicas.empty()) return;
   const auto settle =
       std::min(options_.cool_down, options_.settle * (1 << std::min(history.rewrites, 12u)));
   if (history.changed != Time{} && round.now - history.changed < settle) return;
@@ -139,6 +137,7 @@ void HotRule::Make(Round& round, const HotFile& file) {
   std::vector<VolumeId>& hot = round.hot[file.inode];
   for (;;) {
     const uint32_t copies = BaseOf(file) + static_cast<uint32_t>(hot.size());
+    if (BytesOf(file) < options_.bytes_per_copy * copies) return;
     if (opens < MakeAt(copies) * (again ? options_.again : 1) ||
         (file.max_copies != 0 && copies >= file.max_copies))
       return;
@@ -156,7 +155,7 @@ void HotRule::Make(Round& round, const HotFile& file) {
     if (!best) return;
     best->second.hot_bytes += size;
     best->second.used_bytes += size;
-    best->second.demand += opens / (copies + 1);
+    best->second.demand += BytesOf(file) / (copies + 1);
     hot.push_back(best->first);
     round.decisions.push_back({true, file.inode, best->first,
                                Tenths(opens) + " opens, " + Tenths(MakeAt(copies)) +
@@ -189,7 +188,7 @@ std::vector<HotDecision> HotRule::Decide(Time now, std::span<const HotFile> file
       // What is on its way will take its room.
       if (hot && !there) round.rooms[id].used_bytes += static_cast<double>(file.size_bytes);
       if (there)
-        round.rooms[id].demand += OpensOf(file) / static_cast<double>(file.replicas.size());
+        round.rooms[id].demand += BytesOf(file) / static_cast<double>(file.replicas.size());
     }
   }
   for (const HotFile& file : files) Learn(round, file);

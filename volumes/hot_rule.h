@@ -21,8 +21,8 @@ namespace pxfs::volumes {
 struct HotRuleOptions {
   // Copy n+1 is made from n times as many decayed opens on.
   double opens_per_copy = 3;
-  // Below this many decayed bytes the page cache serves a file.
-  double least_bytes = 1 << 20;
+  // And from so many decayed bytes on, n times: of what is smaller the page cache serves most.
+  double bytes_per_copy = 8 << 20;
   // A copy is needed while there is this share of the heat at which it was made...
   double keep_share = 0.25;
   // ... and goes when it has not been needed for so long.

@@ -150,10 +150,12 @@ void PrintCopies(const Info& info, const volumes::VolumeSet& volumes) {
       [](const meta::Replica& r) { return r.state == meta::ReplicaState::kCurrent; }));
   const volumes::HotRule rule{volumes::HotRuleOptions{}};
   if (info.heat) {
+    const uint32_t copies = std::max(1u, current);
     std::printf(
-        "heat        %.1f opens, %s, by half each %u s; a further copy from %.1f opens on\n",
+        "heat        %.1f opens, %s, by half each %u s; a further copy from %.0f and %s on\n",
         info.heat->opens, FormatBytes(static_cast<uint64_t>(info.heat->bytes)).c_str(),
-        info.half_life_seconds, rule.MakeAt(std::max(1u, current)));
+        info.half_life_seconds, rule.MakeAt(copies),
+        FormatBytes(static_cast<uint64_t>(rule.options().bytes_per_copy * copies)).c_str());
   }
   std::printf("copies      %u; by policy %u, for heat %zu\n", current,
               info.policy.effective.copies.value_or(1), info.hot.size());

@@ -1,9 +1,13 @@
 // What a mount counts as heat, and what `pxfs hot` and user.pxfs.heat show of it.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -18,9 +22,13 @@ constexpr size_t kBytes = 1 << 20;
 class HeatOnAMount : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    auto mounted = MountedCluster::Start({.options = GetParam(), .cluster = {}});
+    ClusterOptions cluster;
+    cluster.volume_image_bytes = 64 << 20;
+    auto mounted = MountedCluster::Start({.options = GetParam(), .cluster = cluster});
     ASSERT_TRUE(mounted) << mounted.error().message();
     mounted_ = std::move(*mounted);
+    // Copies would come while the test counts.
+    EXPECT_STATUS(RunOk({Program("pxfs"), "policy", "set", mounted_->path(), "hot=off"}));
     for (const char* name : {"cold", "warm", "hot"})
       std::ofstream(Path(name)) << std::string(kBytes, 'x');
   }
@@ -41,6 +49,28 @@ class HeatOnAMount : public testing::TestWithParam<const char*> {
     const ssize_t n = ::getxattr(Path(name).c_str(), "user.pxfs.heat", value, sizeof value);
     if (n < 0) return {};
     return nlohmann::json::parse(std::string(value, static_cast<size_t>(n)), nullptr, false);
+  }
+  const std::vector<std::string>& volumes() const { return mounted_->cluster().volumes(); }
+  void DropPages() const {
+    for (const std::string& volume : volumes())
+      for (const auto& entry : std::filesystem::recursive_directory_iterator(volume + "/objects")) {
+        if (!entry.is_regular_file()) continue;
+        const UniqueFd fd(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
+        EXPECT_EQ(::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+      }
+  }
+  uint64_t BytesReadFromDisks() const {
+    uint64_t sectors = 0;
+    for (const std::string& volume : volumes()) {
+      struct stat st;
+      EXPECT_EQ(::stat(volume.c_str(), &st), 0);
+      std::ifstream in("/sys/dev/block/" + std::to_string(major(st.st_dev)) + ":" +
+                       std::to_string(minor(st.st_dev)) + "/stat");
+      uint64_t requests = 0, merged = 0, read = 0;
+      in >> requests >> merged >> read;
+      sectors += read;
+    }
+    return sectors * 512;
   }
   nlohmann::json Hot() {
     const auto outcome = RunProgram({Program("pxfs"), "hot", "--json", "-n", "2", "--cluster",
@@ -71,6 +101,25 @@ TEST_P(HeatOnAMount, CountsOpensAndBytes) {
   EXPECT_EQ(listed["files"][0]["path"], "/hot");
   EXPECT_EQ(listed["files"][1]["path"], "/warm");
   EXPECT_EQ(listed["files"][0]["copies"], 1);
+}
+
+// What is read from the disks, once nothing of it is in the page cache, is what heat says.
+TEST_P(HeatOnAMount, AgreesWithTheDisks) {
+  constexpr int kFiles = 12;
+  const auto name = [](int i) { return "f" + std::to_string(i); };
+  for (int i = 0; i < kFiles; ++i) std::ofstream(Path(name(i))) << std::string(kBytes, 'y');
+  ASSERT_STATUS(RunOk({"sync"}));
+  DropPages();
+  double heat_before = 0;  // of the writing
+  for (int i = 0; i < kFiles; ++i) heat_before += Xattr(name(i))["bytes"].get<double>();
+  const uint64_t disk_before = BytesReadFromDisks();
+  for (int i = 0; i < kFiles; ++i) ReadTimes(name(i), 1);
+  const auto disk = static_cast<double>(BytesReadFromDisks() - disk_before);
+  double heat = -heat_before;
+  for (int i = 0; i < kFiles; ++i) heat += Xattr(name(i))["bytes"].get<double>();
+  EXPECT_NEAR(disk, kFiles * kBytes, 0.05 * kFiles * kBytes);
+  EXPECT_NEAR(heat, disk, 0.1 * disk);
+  std::printf("disks %.2f MiB, heat %.2f MiB\n", disk / (1 << 20), heat / (1 << 20));
 }
 
 TEST_P(HeatOnAMount, OutlivesTheMountButNotTheFile) {
