@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/logging.h"
+
 namespace pxfs::volumes {
 namespace {
 
@@ -28,8 +30,11 @@ Result<std::vector<HotRecord>> Scan(meta::MetadataService& metadata, const std::
   for (;;) {
     PXFS_ASSIGN(const auto records, metadata.ScanRecords(prefix, after, kBatch));
     for (const meta::Record& record : records) {
-      PXFS_ASSIGN(HotRecord parsed, ParseHotRecord(record));
-      found.push_back(std::move(parsed));
+      // One that is damaged is a copy that nobody wants; it must not keep others from theirs.
+      if (auto parsed = ParseHotRecord(record))
+        found.push_back(std::move(*parsed));
+      else
+        log::warn("{}", parsed.error().message());
       after = record.key.substr(prefix.size());
     }
     if (records.size() < kBatch) return found;

@@ -30,7 +30,8 @@ meta::RecordWrite ToWrite(const HotRecord& record);
 // kCorruption: not what ToWrite makes.
 Result<HotRecord> ParseHotRecord(const meta::Record& record);
 
-// Those of one inode, and all. Block for a scan of the store.
+// Those of one inode, and all; damaged ones are left out, and the log says so. Block for a scan of
+// the store.
 Result<std::vector<HotRecord>> HotRecordsOf(meta::MetadataService& metadata, InodeId inode);
 Result<std::vector<HotRecord>> AllHotRecords(meta::MetadataService& metadata);
 

@@ -1,9 +1,12 @@
 #include <cstdio>
+#include <vector>
 
 #include "base/bytes.h"
+#include "cli/hot_report.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "volumes/heat_table.h"
+#include "volumes/hot_record.h"
 #include "volumes/location.h"
 
 namespace pxfs::cli {
@@ -13,6 +16,7 @@ struct HotFile {
   volumes::Heat heat;
   std::string path;
   uint64_t copies = 0;
+  std::vector<volumes::HotRecord> hot;  // those of them, there or on their way, that are for heat
 };
 
 // The hottest files that are there and that the caller may know of, at most `number`.
@@ -33,31 +37,33 @@ Result<std::vector<HotFile>> Collect(Cluster& cluster, const volumes::HeatTable&
     uint64_t copies = 0;
     for (const meta::Replica& replica : location->replicas)
       if (replica.state == meta::ReplicaState::kCurrent) ++copies;
-    files.push_back({heat, *path, copies});
+    PXFS_ASSIGN(auto hot, volumes::HotRecordsOf(cluster.metadata(), heat.inode));
+    files.push_back({heat, *path, copies, std::move(hot)});
   }
   return files;
 }
 
 void Print(const std::vector<HotFile>& files) {
   using enum Table::Align;
-  Table table({{"OPENS", kRight}, {"BYTES", kRight}, {"COPIES", kRight}, {"PATH"}});
+  Table table(
+      {{"OPENS", kRight}, {"BYTES", kRight}, {"COPIES", kRight}, {"FOR HEAT", kRight}, {"PATH"}});
   for (const HotFile& file : files) {
     char opens[32];
     std::snprintf(opens, sizeof opens, "%.1f", file.heat.opens);
     table.Add({opens, FormatBytes(static_cast<uint64_t>(file.heat.bytes)),
-               std::to_string(file.copies), OneLine(file.path)});
+               std::to_string(file.copies), std::to_string(file.hot.size()), OneLine(file.path)});
   }
   std::printf("%s", table.ToString().c_str());
 }
 
-nlohmann::json ToJson(const std::vector<HotFile>& files, const volumes::HeatTable& table) {
+nlohmann::json ToJson(const std::vector<HotFile>& files, const volumes::HeatTable& table,
+                      const volumes::VolumeSet& volumes) {
   nlohmann::json list = nlohmann::json::array();
   for (const HotFile& file : files) {
-    nlohmann::json entry{{"inode", file.heat.inode.value},
-                         {"node", volumes::NodeName(NodeId())},
-                         {"opens", file.heat.opens},
-                         {"bytes", file.heat.bytes},
-                         {"copies", file.copies}};
+    nlohmann::json entry{
+        {"inode", file.heat.inode.value}, {"node", volumes::NodeName(NodeId())},
+        {"opens", file.heat.opens},       {"bytes", file.heat.bytes},
+        {"copies", file.copies},          {"hot_copies", HotCopiesJson(file.hot, volumes)}};
     volumes::SetText(entry, "path", file.path);
     list.push_back(std::move(entry));
   }
@@ -74,7 +80,8 @@ Result<int> Hot(const Command& command, size_t number) {
     return Fail(table.error());
   }
   if (command.json)
-    PrintJson(table ? ToJson(files, **table) : nlohmann::json{{"files", nlohmann::json::array()}});
+    PrintJson(table ? ToJson(files, **table, cluster->volumes())
+                    : nlohmann::json{{"files", nlohmann::json::array()}});
   else
     Print(files);
   return kOk;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "cli/hot_report.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "volumes/heat_table.h"
@@ -99,11 +100,6 @@ Result<Info> Collect(Cluster& cluster, const std::string& argument) {
   return info;
 }
 
-std::string VolumeName(const volumes::VolumeSet& volumes, VolumeId id) {
-  const auto volume = volumes.Info(id);
-  return volume ? volume->name : std::to_string(id.value);
-}
-
 nlohmann::json ToJson(const Info& info, const volumes::VolumeSet& volumes) {
   const meta::Attr& attr = info.location.attr;
   const auto time = [](const meta::Timestamp& t) {
@@ -129,12 +125,7 @@ nlohmann::json ToJson(const Info& info, const volumes::VolumeSet& volumes) {
                     {"bytes", info.heat->bytes},
                     {"half_life_seconds", info.half_life_seconds}};
   }
-  json["hot_copies"] = nlohmann::json::array();
-  for (const volumes::HotRecord& record : info.hot) {
-    json["hot_copies"].push_back({{"volume", VolumeName(volumes, record.volume)},
-                                  {"since", record.since_seconds},
-                                  {"why", record.why}});
-  }
+  json["hot_copies"] = HotCopiesJson(info.hot, volumes);
   for (size_t i = 0; i < info.location.replicas.size(); ++i) {
     const auto& checksum = info.location.replicas[i].checksum;
     json["replicas"][i]["checksum"] =

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/unique_fd.h"
 #include "tests/crash/store_inspection.h"
 #include "tests/support/eventually.h"
 #include "tests/support/mounted_cluster.h"
@@ -123,6 +125,12 @@ TEST_F(HotCopiesTest, ComeWithinSecondsAndGoAgainAsPoliciesSay) {
   ASSERT_EQ(info["hot_copies"].size(), 2u) << info.dump(2);
   EXPECT_NE(info["hot_copies"][0]["why"].get<std::string>().find("opens"), std::string::npos);
   EXPECT_EQ(info["heat"]["half_life_seconds"], 1);
+  const nlohmann::json listed = Json({"hot"}).at("files");
+  const auto found = std::find_if(listed.begin(), listed.end(),
+                                  [](const auto& file) { return file["path"] == "/f"; });
+  ASSERT_NE(found, listed.end());
+  EXPECT_EQ((*found)["copies"], 3);
+  EXPECT_EQ((*found)["hot_copies"], info["hot_copies"]);
   ASSERT_STATUS(mounted_->Kill());
   ASSERT_STATUS(mounted_->Restart());
   EXPECT_EQ(Json({"info", Path("f")})["hot_copies"].size(), 2u);
@@ -154,6 +162,30 @@ TEST_F(HotCopiesTest, AreNeverOfThePast) {
   // What is removed leaves nothing.
   ASSERT_TRUE(stdfs::remove(Path("written")));
   EXPECT_TRUE(AwaitQuiet());
+}
+
+// The mount counts, and pxfsd decides.
+TEST(HotCopiesOfADaemonTest, ComeWithinSeconds) {
+  MountedOptions options;
+  options.shape = Shape::kDaemon;
+  auto mounted = MountedCluster::Start(options);
+  ASSERT_TRUE(mounted) << mounted.error().message();
+  const std::string file = (*mounted)->path() + "/f";
+  const std::string content(2 << 20, 'd');
+  ASSERT_STATUS(WriteFileAtomically(file, content));
+  for (int i = 0; i < 40; ++i) {
+    const auto text = ReadFile(file);
+    ASSERT_TRUE(text && *text == content);
+  }
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto outcome = RunProgram({Program("pxfs"), "where", file, "--json"});
+        if (!outcome) return false;
+        const auto json = nlohmann::json::parse(outcome->output, nullptr, false);
+        return json.is_array() && json.at(0).at("replicas").size() == 3;
+      },
+      kSoon));
+  EXPECT_STATUS((*mounted)->Stop());
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // volume fails.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "tests/support/eventually.h"
@@ -143,6 +145,55 @@ TEST_F(ReplicaChoiceTest, ReadingGoesOnElsewhereWhenAVolumeFails) {
     ASSERT_TRUE(fd) << name << ": " << std::strerror(errno);
     EXPECT_TRUE(ReadFrom(fd.get(), 0) == Content(name)) << name;
   }
+}
+
+// A program that opens the same file over and over, with passthrough: the backing that is kept for
+// it between two opens is not kept for ever.
+TEST(ReplicaChoiceWithPassthroughTest, WhatIsReadAllTheTimeIsReadFromAllCopies) {
+  MountedOptions options;
+  options.cluster.volume_image_bytes = 128 << 20;
+  auto mounted = MountedCluster::Start(options);
+  ASSERT_TRUE(mounted) << mounted.error().message();
+  const std::string directory = (*mounted)->path() + "/d", file = directory + "/f";
+  ASSERT_TRUE(stdfs::create_directory(directory));
+  ASSERT_STATUS(RunOk({Program("pxfs"), "policy", "set", directory, "copies=2", "hot=off"}));
+  ASSERT_STATUS(WriteFileAtomically(file, std::string(kBytes, 'x')));
+  std::vector<std::string> objects;
+  EXPECT_TRUE(Eventually(
+      [&] {
+        objects.clear();
+        const auto outcome = RunProgram({Program("pxfs"), "where", file, "--json"});
+        if (!outcome) return false;
+        const auto json = nlohmann::json::parse(outcome->output, nullptr, false);
+        for (const auto& replica : json.at(0).at("replicas"))
+          if (replica["state"] == "current") objects.push_back(replica["object"]);
+        return objects.size() == 2;
+      },
+      kPatience));
+  ASSERT_STATUS(RunOk({"sync"}));
+  // Who has been read has pages in the page cache.
+  const auto cached = [](const std::string& object) {
+    const UniqueFd fd(::open(object.c_str(), O_RDONLY | O_CLOEXEC));
+    void* const mapping = ::mmap(nullptr, kBytes, PROT_READ, MAP_SHARED, fd.get(), 0);
+    if (mapping == MAP_FAILED) return false;
+    unsigned char page = 0;
+    const bool there = ::mincore(mapping, 4096, &page) == 0 && (page & 1) != 0;
+    ::munmap(mapping, kBytes);
+    return there;
+  };
+  for (const std::string& object : objects) {
+    const UniqueFd fd(::open(object.c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_EQ(::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+    ASSERT_FALSE(cached(object));
+  }
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto text = ReadFile(file);
+        EXPECT_TRUE(text && text->size() == kBytes);
+        return cached(objects[0]) && cached(objects[1]);
+      },
+      kPatience));
+  EXPECT_STATUS((*mounted)->Stop());
 }
 
 }  // namespace
