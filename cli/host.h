@@ -19,6 +19,7 @@
 #include "volumes/hot_copies.h"
 #include "volumes/maintenance.h"
 #include "volumes/replicator.h"
+#include "volumes/scrubber.h"
 
 namespace pxfs::cli {
 
@@ -67,6 +68,7 @@ class Host {
   Cluster& cluster_;
   std::unique_ptr<volumes::HeatTable> heat_;  // null where it cannot be had
   std::unique_ptr<volumes::Maintenance> maintenance_;
+  std::unique_ptr<volumes::Scrubber> scrubber_;
   std::unique_ptr<volumes::Replicator> replicator_;
   std::unique_ptr<volumes::HotCopies> hot_copies_;  // null without heat
   std::unique_ptr<jobs::JobService> jobs_;

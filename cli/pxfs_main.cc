@@ -54,7 +54,10 @@ int Run(int argc, char** argv) {
   AddInfo(app, command);
   AddHot(app, command);
   AddPolicyVerbs(app, command);
+  AddCopiesVerbs(app, command);
+  AddWishVerbs(app, command);
   AddMountVerbs(app, command);
+  AddScrub(app, command);
   AddFsck(app, command);
   AddDump(app, command);
   AddLoad(app, command);

@@ -16,6 +16,7 @@ nlohmann::json VolumeJson(const meta::VolumeInfo& volume) {
           {"reserve", volume.reserve_bytes},
           {"objects", volume.objects},
           {"object_bytes", volume.object_bytes},
+          {"copy_rate", volume.copy_rate},
           {"weight", volume.weight},
           {"labels", volume.labels},
           {"problem", volume.problem}};

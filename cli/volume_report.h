@@ -8,7 +8,7 @@
 
 namespace pxfs::cli {
 
-// {"name","node","state","path","total","free","reserve","objects","object_bytes","weight","labels","problem"}
+// {"name","node","state","path","total","free","reserve","objects","object_bytes","copy_rate","weight","labels","problem"}
 nlohmann::json VolumeJson(const meta::VolumeInfo& volume);
 
 // "tier=ssd,rack=2", or "-"

@@ -212,7 +212,11 @@ Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, boo
   const auto usable = Usable(location, *env_.volumes, writable);
   if (usable.empty()) {
     if (location.replicas.empty()) return Fail(Code::kCorruption, "inode has no replica");
-    auto volume = env_.volumes->Require(location.replicas.front().volume);
+    const meta::Replica& primary = location.replicas.front();
+    if (primary.state == meta::ReplicaState::kMissing)
+      return Fail(Code::kUnavailable, "its only copy was lost with the volume " +
+                                          env_.volumes->NameOf(primary.volume));
+    auto volume = env_.volumes->Require(primary.volume);
     return volume ? Fail(Code::kUnavailable, "no current replica") : Fail(volume.error());
   }
   Status bound;

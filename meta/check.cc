@@ -185,7 +185,8 @@ void Checker::CheckReplicas(InodeId id, const CensusInode& inode) {
       Say(FindingKind::kReverseIndex, id,
           "a replica of generation " + std::to_string(replica.generation) +
               " counts as current, the content is of " + std::to_string(record.attr.generation));
-    if (!census_.volumes.contains(replica.volume))
+    // What was lost with its volume stays known as lost.
+    if (!census_.volumes.contains(replica.volume) && replica.state != ReplicaState::kMissing)
       Say(FindingKind::kReverseIndex, id,
           "a replica on volume " + std::to_string(replica.volume.value) + ", which is unknown");
   }

@@ -7,7 +7,7 @@
 namespace pxfs::meta {
 
 Location LocationOf(const InodeRecord& inode) {
-  Location location{inode.attr, inode.replicas};
+  Location location{inode.attr, inode.replicas, inode.wishes};
   std::stable_partition(location.replicas.begin(), location.replicas.end(),
                         [](const Replica& replica) { return replica.primary; });
   return location;
@@ -36,6 +36,7 @@ void ApplyContent(InodeRecord& inode, const ContentState& content) {
   if (Replica* primary = PrimaryOf(inode)) {
     primary->materialized = true;
     primary->checksum = content.checksum;
+    primary->verified_seconds = 0;
   }
 }
 

@@ -32,14 +32,25 @@ std::optional<CopyItem> ParseCopyItem(std::string_view key) {
   if (!key.starts_with(kCopyQueuePrefix)) return std::nullopt;
   key.remove_prefix(kCopyQueuePrefix.size());
   CopyItem item;
-  if (key.starts_with('1'))
-    item.reason = CopyReason::kContent;
-  else if (key.starts_with('2'))
-    item.reason = CopyReason::kPlace;
-  else if (key.starts_with('4'))
-    item.reason = CopyReason::kHeat;
-  else
-    return std::nullopt;
+  switch (key.empty() ? '0' : key[0]) {
+    case '1':
+      item.reason = CopyReason::kContent;
+      break;
+    case '2':
+      item.reason = CopyReason::kPlace;
+      break;
+    case '3':
+      item.reason = CopyReason::kWish;
+      break;
+    case '4':
+      item.reason = CopyReason::kHeat;
+      break;
+    case '5':
+      item.reason = CopyReason::kVolume;
+      break;
+    default:
+      return std::nullopt;
+  }
   key.remove_prefix(1);
   if (!TakeNumber(key, &item.inode.value) || !TakeNumber(key, &item.number) || !key.empty())
     return std::nullopt;

@@ -18,7 +18,9 @@ inline constexpr std::string_view kCopyQueuePrefix = "copies/";
 enum class CopyReason : uint8_t {
   kContent = 1,  // written, or brought in
   kPlace = 2,    // of a file or a whole directory: moved, or under another policy
+  kWish = 3,     // it asks for other copies itself
   kHeat = 4,     // wanted by many, or not any more (volumes/hot_copies.h)
+  kVolume = 5,   // all that lies on a volume (its number stands for the inode): it was out of reach
 };
 
 struct CopyItem {

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "meta/content.h"
+#include "meta/copy_queue.h"
 #include "meta/counters.h"
 #include "meta/keys.h"
 #include "meta/leveldb_engine.h"
@@ -177,12 +178,19 @@ Status StoreFsck::SetContent(InodeId inode, const ContentState& content) {
   });
 }
 
-Status StoreFsck::ReplacePrimary(InodeId inode, VolumeId volume) {
+Status StoreFsck::ForgetReplica(InodeId inode, VolumeId lost, VolumeId heir) {
   PXFS_TRY(OpenStore());
   return store_->Run([&](Transaction& tx) -> Status {
     PXFS_ASSIGN(InodeRecord * record, tx.EditInode(inode));
-    std::erase_if(record->replicas, [](const Replica& replica) { return replica.primary; });
-    for (Replica& replica : record->replicas) replica.primary = replica.volume == volume;
+    bool primary = false;
+    std::erase_if(record->replicas, [&](const Replica& replica) {
+      primary |= replica.volume == lost && replica.primary;
+      return replica.volume == lost;
+    });
+    for (Replica& replica : record->replicas)
+      if (primary) replica.primary = replica.volume == heir;
+    PXFS_ASSIGN(const uint64_t number, store_->NewTicket());
+    tx.Put(keys::Record(KeyOf({CopyReason::kPlace, inode, number})), "");
     return {};
   });
 }

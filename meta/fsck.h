@@ -50,8 +50,9 @@ class StoreFsck {
 
   // The size and times are those of the object.
   Status SetContent(InodeId inode, const ContentState& content);
-  // The primary's object is gone: the replica on `volume` takes its place.
-  Status ReplacePrimary(InodeId inode, VolumeId volume);
+  // The object of the replica on `lost` is gone: that one is forgotten, the one on `heir` is the primary
+  // if it was, and the file is queued, to be given the copies that it should have.
+  Status ForgetReplica(InodeId inode, VolumeId lost, VolumeId heir);
   // Where an object got its name: as asked for, beside another that had the name, or /lost+found.
   enum class Place { kPath, kOtherName, kLostAndFound };
   // After Repair. An object that nothing refers to, of an inode that is not there, becomes a file:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "base/unique_fd.h"
@@ -80,6 +81,9 @@ class LocalService final : public MetadataService, public StoreKeeper {
   Result<CopyTicket> BeginCopy(const CallContext& ctx, InodeId inode, VolumeId target) override;
   Status CommitCopy(const CallContext& ctx, const FinishedCopy& copy) override;
   Status DropReplica(const CallContext& ctx, const ObjectRef& replica) override;
+  Status SetCopyWishes(const CallContext& ctx, InodeId inode, const CopyWishes& wishes) override;
+  Status ReportScrub(const ScrubFinding& finding) override;
+  Result<CopyCensus> GetCopyCensus() override;
 
   Result<std::vector<ReservedObject>> Reserve(const CallContext& ctx, InodeId directory,
                                               std::span<const ReserveItem> items) override;
@@ -97,6 +101,7 @@ class LocalService final : public MetadataService, public StoreKeeper {
   Result<VolumeInfo> AddVolume(const VolumeInfo& volume) override;
   Result<std::vector<VolumeInfo>> ListVolumes() override;
   Status UpdateVolume(const VolumeInfo& volume) override;
+  Status RemoveVolume(VolumeId volume, bool lost) override;
   Status ReportVolume(const VolumeReport& report) override;
   Result<std::vector<InodeId>> ListVolumeInodes(VolumeId volume, InodeId after,
                                                 uint32_t limit) override;
@@ -118,6 +123,7 @@ class LocalService final : public MetadataService, public StoreKeeper {
   Result<std::vector<ObjectRef>> UnknownObjects(std::span<const ObjectRef> objects) override;
   Status PowerLossSettled() override;
   void BeginServing() override;
+  void ReportCopying(const CopyRates& rates) override;
   void ShrinkCaches() override;
 
  private:
@@ -135,6 +141,10 @@ class LocalService final : public MetadataService, public StoreKeeper {
   // Queues a file whose content is new, if it is to have copies. above: the directory whose policy holds
   // where the file's own is made in this transaction.
   Status WantCopies(Transaction& tx, const InodeRecord& file, InodeId above = {});
+  // Takes the replica on a volume that is lost out of the file, or makes it kMissing.
+  Status ForgetReplica(InodeId inode, VolumeId volume);
+  // kNotEmpty and so on, as RemoveVolume has them.
+  Status CheckUnused(const VolumeInfo& volume);
   // Queues a file, or a directory with all it holds, for a look at its copies.
   Status LookAtCopies(Transaction& tx, InodeId inode);
   // What both ways of ending a session do.
@@ -159,6 +169,8 @@ class LocalService final : public MetadataService, public StoreKeeper {
   ReclaimQueue reclaim_;
   Orphanage orphans_;
   Repetitions repetitions_;
+  mutable std::mutex copying_mutex_;  // guards copying_
+  CopyRates copying_;
 };
 
 }  // namespace pxfs::meta

@@ -157,6 +157,11 @@ bool BelowReserve(const VolumeInfo& volume) {
   return volume.total_bytes != 0 && Headroom(volume) == 0;
 }
 
+uint32_t WantedCopies(const Policy& effective, const CopyWishes& wishes) {
+  return std::max({1u, effective.copies.value_or(1), wishes.copies,
+                   static_cast<uint32_t>(wishes.volumes.size())});
+}
+
 const std::pair<const std::string, std::string>* MissingLabel(const Policy& policy,
                                                               const VolumeInfo& volume) {
   for (const auto& label : policy.labels) {

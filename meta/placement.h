@@ -33,6 +33,9 @@ uint64_t Headroom(const VolumeInfo& volume);
 // Less is free than the volume keeps in reserve.
 bool BelowReserve(const VolumeInfo& volume);
 
+// How many current copies a file should have: 1 or more.
+uint32_t WantedCopies(const Policy& effective, const CopyWishes& wishes);
+
 // The policy of a directory from its own and its ancestors', nearest first; the defaults fill what none sets.
 Policy EffectivePolicy(std::span<const Policy> nearest_first);
 

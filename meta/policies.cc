@@ -61,6 +61,13 @@ void PolicyTable::Publish(InodeId directory, const Policy& policy) {
   count_.store(policies_.size(), std::memory_order_release);
 }
 
+InodeId PolicyTable::PinnedTo(const std::string& volume) const {
+  std::shared_lock lock(mutex_);
+  for (const auto& [directory, policy] : policies_)
+    if (policy.placement == Placement::kPin && policy.pin_volume == volume) return directory;
+  return InodeId();
+}
+
 bool PolicyTable::Has(InodeId directory) const {
   if (count_.load(std::memory_order_acquire) == 0) return false;
   std::shared_lock lock(mutex_);

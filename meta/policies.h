@@ -23,6 +23,8 @@ class PolicyTable {
   // After the commit that wrote or erased the record.
   void Publish(InodeId directory, const Policy& policy);
   bool Has(InodeId directory) const;
+  // A directory whose own policy pins files to the volume of this name; 0: none.
+  InodeId PinnedTo(const std::string& volume) const;
   bool empty() const { return count_.load(std::memory_order_acquire) == 0; }
 
  private:

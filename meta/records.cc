@@ -39,6 +39,7 @@ void ToMessage(const Replica& replica, pb::Replica* message) {
     message->mutable_checksum()->set_high(replica.checksum->high);
     message->mutable_checksum()->set_low(replica.checksum->low);
   }
+  message->set_verified(replica.verified_seconds);
 }
 
 bool FromMessage(const pb::Replica& message, Replica* replica) {
@@ -50,6 +51,7 @@ bool FromMessage(const pb::Replica& message, Replica* replica) {
   replica->materialized = message.materialized();
   if (message.has_checksum())
     replica->checksum = Hash128{message.checksum().high(), message.checksum().low()};
+  replica->verified_seconds = message.verified();
   return message.volume() != 0 && message.state() >= 1 && message.state() <= 4;
 }
 
@@ -130,6 +132,8 @@ std::string Encode(const InodeRecord& record) {
   m.set_detached(record.detached);
   m.set_content_epoch(record.content_epoch);
   m.set_last_object(record.last_object);
+  m.set_wanted_copies(record.wishes.copies);
+  for (const VolumeId volume : record.wishes.volumes) m.add_wanted_volumes(volume.value);
   return Serialize(m);
 }
 
@@ -166,6 +170,8 @@ Result<InodeRecord> Decode(std::string_view key, std::string_view value) {
   record.detached = m.detached();
   record.content_epoch = m.content_epoch();
   record.last_object = m.last_object();
+  record.wishes.copies = m.wanted_copies();
+  for (const uint64_t volume : m.wanted_volumes()) record.wishes.volumes.emplace(volume);
   record.SetWriters(m.writers());
   if (!IsFileType(a.mode & S_IFMT)) return DamagedRecord(key, "unknown file type");
   for (const Timestamp& time : {a.atime, a.mtime, a.ctime, a.btime})
@@ -332,6 +338,7 @@ std::string Encode(const VolumeInfo& record) {
   m.set_state(static_cast<uint32_t>(record.state));
   m.set_weight(record.weight);
   m.set_reserve_bytes(record.reserve_bytes);
+  m.set_copy_rate(record.copy_rate);
   m.mutable_labels()->insert(record.labels.begin(), record.labels.end());
   return Serialize(m);
 }
@@ -351,6 +358,7 @@ Result<VolumeInfo> Decode(std::string_view key, std::string_view value) {
   record.state = static_cast<VolumeState>(m.state());
   record.weight = m.weight();
   record.reserve_bytes = m.reserve_bytes();
+  record.copy_rate = m.copy_rate();
   record.labels.insert(m.labels().begin(), m.labels().end());
   return record;
 }

@@ -33,6 +33,7 @@ struct InodeRecord {
   bool detached = false;
   uint64_t content_epoch = 0;  // meta/content_epochs.h
   uint64_t last_object = 0;    // the highest object generation given to a copy
+  CopyWishes wishes;
 
   bool removed() const { return attr.nlink == 0; }
   void SetWriters(uint32_t count) {

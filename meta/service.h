@@ -132,11 +132,20 @@ struct ReclaimItem {
   std::vector<Replica> replicas;  // objects to delete, where they exist
 };
 
+// How copying goes in the process that hosts the store, since it was started.
+struct CopyRates {
+  uint64_t files = 0, bytes = 0;    // copied
+  uint64_t dropped = 0;             // copies taken away
+  uint64_t given_up = 0;            // files that changed again and again while they were copied
+  uint64_t bytes_per_second = 0;    // over the last seconds
+};
+
 struct Statistics {
   uint64_t inodes = 0, orphans = 0, reclaim_queue = 0, open_for_write = 0;
   // What the service keeps in memory of inodes and of names, and of how many of each at most.
   uint64_t cached_inodes = 0, cached_names = 0, max_inodes = 0;
   std::vector<SessionInfo> sessions;
+  CopyRates copying;
 };
 
 // Where a dump goes (meta/dump.h), and of which cluster it says it is.
@@ -167,6 +176,32 @@ struct FinishedCopy {
   uint32_t uid = 0, gid = 0, mode = 0;  // as they are on the object; mode: 07777
 };
 
+// What reading an object whole came to.
+struct ScrubFinding {
+  ObjectRef object;
+  uint64_t generation = 0;  // of the content, when the reading began
+  bool good = false;        // as the checksum says, or as the other copies are
+  Hash128 checksum;         // that was found; only where it is good
+};
+
+// Files whose copies are not as they should be. A file may be in several of these.
+struct CopyCensus {
+  struct Count {
+    uint64_t files = 0, bytes = 0;
+  };
+  // A volume that is out of reach, or was removed as lost, with files that no other has a copy of.
+  struct Loss {
+    VolumeId volume;
+    std::string name;
+    bool removed = false;
+    Count count;
+  };
+  Count under_replicated;  // fewer copies within reach than asked for
+  Count stale;             // with a copy of an older content that is still there
+  Count queued;            // the replicator is to look at them
+  std::vector<Loss> lost;  // files without any copy within reach, by volume of their primary
+};
+
 // What the process that hosts a store does for it with the volumes at hand, so that metadata and
 // content agree after a loss of power (docs/durability.md). Thread-safe; calls block for the store.
 class StoreKeeper {
@@ -189,6 +224,8 @@ class StoreKeeper {
   // Others are served from now on: until sessions that cache and that nobody has resumed yet are
   // resumed, for as long as the grace for sessions lasts, no mutation returns.
   virtual void BeginServing() = 0;
+  // What Statistics shows of copying from now on.
+  virtual void ReportCopying(const CopyRates& rates) = 0;
   // Memory is short: gives back half of what is cached. It may be filled again.
   virtual void ShrinkCaches() = 0;
 };
@@ -306,6 +343,16 @@ class MetadataService {
   // kNotFound, kBusy (it takes the writes of an open file), kNotPermitted (no other current replica is on a
   // volume that is not offline; the last one is never dropped).
   virtual Status DropReplica(const CallContext& ctx, const ObjectRef& replica) = 0;
+  // Replaces what the file itself asks for, and queues it. kInvalid (not a regular file, an unknown volume,
+  // more copies than volumes), kNotPermitted (neither its owner nor root).
+  virtual Status SetCopyWishes(const CallContext& ctx, InodeId inode, const CopyWishes& wishes) = 0;
+  // Good: notes the date, and the checksum for all current replicas where none is known. Else the replica
+  // becomes stale, so that it is dropped and made anew; a primary leaves that part to another current one.
+  // kNotFound, kStale (the content has changed since), kBusy (open for writing), kNotPermitted (bad, and no
+  // other current replica can be reached: nothing has changed).
+  virtual Status ReportScrub(const ScrubFinding& finding) = 0;
+  // Counted now: blocks for a look at every file that is queued or lies on a volume out of reach.
+  virtual Result<CopyCensus> GetCopyCensus() = 0;
 
   // ---- whole trees ----
 
@@ -335,9 +382,15 @@ class MetadataService {
 
   virtual Result<VolumeInfo> AddVolume(const VolumeInfo& volume) = 0;  // id is assigned; kExists
   virtual Result<std::vector<VolumeInfo>> ListVolumes() = 0;
-  // Sets state, weight, reserve and labels of the volume with this id. A state that is as
+  // Sets state, weight, reserve, copy rate and labels of the volume with this id. A state that is as
   // ListVolumes shows it stays as it was set. kNotFound.
   virtual Status UpdateVolume(const VolumeInfo& volume) = 0;
+  // Forgets a volume. kNotFound, and unless `lost`: kNotEmpty (it holds replicas), kBusy (objects there are
+  // still to be reclaimed, or set aside), kInvalid (a policy pins it).
+  // lost: with all that lies there, which must be out of reach (kBusy). Files with another current
+  // replica go on with that. Of the others the replica stays, as kMissing: they cannot be read, and are
+  // there until they are removed. Blocks for a look at each of its files; may be repeated after a crash.
+  virtual Status RemoveVolume(VolumeId volume, bool lost) = 0;
   // kept in memory only: how a volume is doing on its node.
   virtual Status ReportVolume(const VolumeReport& report) = 0;
   // Inodes with a replica on the volume, in order, behind `after`.

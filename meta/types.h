@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,12 +63,24 @@ struct Replica {
   // one means an empty file. True: a missing object is a lost replica.
   bool materialized = false;
   std::optional<Hash128> checksum;  // of the content at `generation`, where known
+  // When the object was last read whole and found to have this checksum, since 1970; 0: never.
+  int64_t verified_seconds = 0;
+};
+
+// The copies that a file asks for itself, beyond what the policy of its directory does.
+struct CopyWishes {
+  uint32_t copies = 0;         // at least so many; 0: as the policy says
+  std::set<VolumeId> volumes;  // one on each of these (pins)
+
+  bool empty() const { return copies == 0 && volumes.empty(); }
+  friend bool operator==(const CopyWishes&, const CopyWishes&) = default;
 };
 
 // Where an inode's content is, and what it looks like.
 struct Location {
   Attr attr;
   std::vector<Replica> replicas;  // the primary first; empty for anything but regular files
+  CopyWishes wishes = {};
 };
 
 // What a writer found in the object when it closed it or made it durable.
@@ -139,6 +152,7 @@ struct VolumeInfo {
   VolumeState state = VolumeState::kOnline;
   double weight = 1.0;
   uint64_t reserve_bytes = 0;  // placement leaves this much free
+  uint64_t copy_rate = 0;      // bytes a second that copying may read or write there; 0: no limit
   std::map<std::string, std::string> labels;
   // As last reported by the node (ReportVolume); zero until then.
   uint64_t total_bytes = 0, free_bytes = 0;

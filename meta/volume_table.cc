@@ -87,11 +87,35 @@ Status VolumeTable::Update(const VolumeInfo& volume) {
   if (volume.state != shown) record.state = volume.state;
   record.weight = volume.weight;
   record.reserve_bytes = volume.reserve_bytes;
+  record.copy_rate = volume.copy_rate;
   record.labels = volume.labels;
   PXFS_TRY(CheckVolume(record));
   PXFS_TRY(Write(record));
   std::lock_guard lock(mutex_);
   volumes_[record.id].record = record;
+  Rebuild();
+  return {};
+}
+
+Status VolumeTable::Remove(VolumeId volume, const std::optional<RecordWrite>& note) {
+  std::lock_guard change(change_mutex_);
+  PXFS_TRY(store_.Run([&](Transaction& tx) -> Status {
+    tx.Erase(keys::Volume(volume));
+    if (note) tx.Put(keys::Record(note->key), *note->value);
+    return {};
+  }));
+  PXFS_TRY(store_.engine().Sync());
+  std::lock_guard lock(mutex_);
+  volumes_.erase(volume);
+  Rebuild();
+  return {};
+}
+
+Status VolumeTable::Restore(const VolumeInfo& volume) {
+  std::lock_guard change(change_mutex_);
+  PXFS_TRY(Write(volume));
+  std::lock_guard lock(mutex_);
+  volumes_[volume.id].record = volume;
   Rebuild();
   return {};
 }

@@ -5,9 +5,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
+#include "meta/service.h"
 #include "meta/store.h"
 #include "meta/types.h"
 
@@ -20,6 +22,9 @@ class VolumeTable {
   Status Load();
   Result<VolumeInfo> Add(VolumeInfo volume);  // kExists: its name, UUID or path is taken; kInvalid
   Status Update(const VolumeInfo& volume);
+  // In one transaction with `note`, a record of another service. Restore takes it back.
+  Status Remove(VolumeId volume, const std::optional<RecordWrite>& note);
+  Status Restore(const VolumeInfo& volume);
   Status Report(const VolumeReport& report);
 
   // With what was reported; objects and bytes are filled in only by List.

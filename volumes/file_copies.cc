@@ -1,15 +1,16 @@
+#include "volumes/file_copies.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <set>
 
 #include "base/logging.h"
-#include "meta/placement.h"
 #include "volumes/copy.h"
 #include "volumes/hot_record.h"
-#include "volumes/replicator.h"
 
 namespace pxfs::volumes {
 namespace {
@@ -17,7 +18,6 @@ namespace {
 using meta::Replica;
 using meta::ReplicaState;
 using meta::VolumeInfo;
-using meta::VolumeState;
 
 // Whether anybody has the object open: then the kernel grants no lease. While ours stands, an open
 // waits, so the answer stays true until the descriptor is closed.
@@ -34,16 +34,8 @@ Result<std::optional<UniqueFd>> TakeAlone(const Volume& volume, ObjectName name)
 
 }  // namespace
 
-// What a file has, and what it should have next.
-struct FileCopies::Plan {
-  bool settled = false;
-  std::optional<Replica> drop;  // stale, too many, or on a volume that is draining
-  std::optional<VolumeId> copy_to;
-  std::string obstacle;  // why nothing can be done although something should
-};
-
-Result<FileCopies::Plan> FileCopies::Look(InodeId inode) const {
-  Plan plan;
+Result<CopyPlan> FileCopies::Look(InodeId inode, VolumeId leave) const {
+  CopyPlan plan;
   const auto location = metadata_.Locate(session_, inode);
   if (!location && location.error() == Code::kNotFound) plan.settled = true;
   if (plan.settled) return plan;
@@ -54,81 +46,24 @@ Result<FileCopies::Plan> FileCopies::Look(InodeId inode) const {
   if (plan.settled) return plan;
   PXFS_ASSIGN(const meta::PolicyView policy, metadata_.GetPolicy(inode));
   PXFS_ASSIGN(const std::vector<VolumeInfo> volumes, metadata_.ListVolumes());
-
   PXFS_ASSIGN(const auto records, HotRecordsOf(metadata_, inode));
   std::set<VolumeId> hot;
   for (const HotRecord& record : records) hot.insert(record.volume);
-
-  uint32_t good = 0, good_and_hot = 0;
-  const Replica *stale = nullptr, *leaving = nullptr, *last_good = nullptr;
-  std::set<VolumeId> holding;
-  for (const Replica& replica : location->replicas) {
-    const VolumeInfo* volume = meta::FindVolume(volumes, replica.volume);
-    if (!volume || volume->state == VolumeState::kOffline) continue;
-    if (replica.state != ReplicaState::kCurrent) {
-      stale = &replica;
-      continue;
-    }
-    holding.insert(replica.volume);
-    if (volume->state == VolumeState::kDraining) {
-      leaving = &replica;
-    } else if (hot.contains(replica.volume) && !replica.primary) {
-      ++good_and_hot;
-    } else {
-      ++good;
-      if (!replica.primary) last_good = &replica;
-    }
-  }
-  if (stale) {
-    plan.drop = *stale;
-    return plan;
-  }
-  const uint32_t wanted = std::max(1u, policy.effective.copies.value_or(1));
-  const auto can_take = [&](const VolumeInfo& volume) {
-    return volume.state == VolumeState::kOnline && !holding.contains(volume.id) &&
-           volume.weight > 0 && !meta::MissingLabel(policy.effective, volume) &&
-           meta::Headroom(volume) >= attr.size_bytes;
-  };
-  if (good + good_and_hot < wanted) {
-    const VolumeInfo* best = nullptr;
-    for (const VolumeInfo& volume : volumes) {
-      if (!can_take(volume)) continue;
-      if (!best || meta::Headroom(volume) > meta::Headroom(*best)) best = &volume;
-    }
-    if (best && !holding.empty())
-      plan.copy_to = best->id;
-    else
-      plan.obstacle = holding.empty() ? "no copy of it can be reached"
-                                      : "no further volume can take a copy of it";
-    // What leaves a volume does not have to wait for copies that it never had.
-    if (plan.copy_to || good + good_and_hot == 0 || !leaving) return plan;
-  }
-  if (leaving)
-    plan.drop = *leaving;
-  else if (good > wanted && last_good)
-    plan.drop = *last_good;
-  else
-    plan.settled = plan.obstacle.empty();
-  if (!plan.settled) return plan;
-  // Where a copy for heat cannot be made now, the rule finds another place, or the heat is over.
-  for (const VolumeInfo& volume : volumes) {
-    if (!hot.contains(volume.id) || !can_take(volume)) continue;
-    plan.settled = false;
-    plan.copy_to = volume.id;
-  }
-  return plan;
+  return PlanCopies({*location, policy.effective, volumes,
+                     [&](VolumeId volume) { return host_.MayReturn(volume); }, hot, leave});
 }
 
-Result<CopyOutcome> FileCopies::Settle(InodeId inode, const std::function<bool()>& stop) {
+Result<CopyOutcome> FileCopies::Settle(InodeId inode, VolumeId leave) {
   for (;;) {
-    PXFS_ASSIGN(const Plan plan, Look(inode));
+    PXFS_ASSIGN(const CopyPlan plan, Look(inode, leave));
+    for (const VolumeId volume : plan.away) PXFS_TRY(host_.NoteAway(volume));
     if (plan.settled) return CopyOutcome::kSettled;
     if (plan.copy_to) {
-      const Status copied = Copy(inode, *plan.copy_to, stop);
+      const Status copied = Copy(inode, *plan.copy_to);
       if (copied) continue;
-      // It is being changed, or gone: whoever does that queues it again.
-      if (copied.error() == Code::kStale || copied.error() == Code::kNotFound ||
-          copied.error() == Code::kBusy)
+      if (copied.error() == Code::kStale) return CopyOutcome::kChanged;
+      // It is being written, or gone: whoever does that queues it again.
+      if (copied.error() == Code::kNotFound || copied.error() == Code::kBusy)
         return CopyOutcome::kLater;
       return Fail(copied.error());
     }
@@ -138,28 +73,32 @@ Result<CopyOutcome> FileCopies::Settle(InodeId inode, const std::function<bool()
     }
     PXFS_ASSIGN(const bool dropped, Drop(inode, *plan.drop));
     if (!dropped) return CopyOutcome::kLater;
+    host_.Reached(CopyStep::kDropped);
   }
 }
 
-Status FileCopies::Copy(InodeId inode, VolumeId target, const std::function<bool()>& stop) {
+Status FileCopies::Copy(InodeId inode, VolumeId target) {
   PXFS_ASSIGN(const meta::CopyTicket ticket, metadata_.BeginCopy(session_, inode, target));
-  const auto made = MakeObject(ticket, stop);
+  host_.Reached(CopyStep::kBegun);
+  const auto made = MakeObject(ticket);
+  if (made) host_.Reached(CopyStep::kMade);
   Status committed = made ? Commit(*made) : Status(Fail(made.error()));
-  if (committed) return {};
+  if (committed) {
+    host_.Reached(CopyStep::kCommitted);
+    return {};
+  }
   // The object goes with the reservation.
   if (const auto gone = metadata_.Discard(session_, std::span(&inode, 1)); !gone)
     log::warn("inode {}: giving up a copy: {}", inode.value, gone.error().message());
   return committed;
 }
 
-Result<meta::FinishedCopy> FileCopies::MakeObject(const meta::CopyTicket& ticket,
-                                                  const std::function<bool()>& stop) {
+Result<meta::FinishedCopy> FileCopies::MakeObject(const meta::CopyTicket& ticket) {
   const meta::Attr& attr = ticket.source.attr;
   PXFS_ASSIGN(const auto target, volumes_.Require(ticket.object.volume));
   const ObjectName name{attr.inode, ticket.object.object_generation};
   const ObjectOwner owner{attr.uid, attr.gid, attr.mode & 07777};
   CopyOptions options;
-  options.progress = [&](uint64_t) { return !stop(); };
   if (auto path = metadata_.PathOf(attr.inode)) options.origin = std::move(*path);
   Error why(Code::kUnavailable, "no copy of it can be read");
   for (const Replica* readable : volumes_.Readable(ticket.source)) {
@@ -171,6 +110,10 @@ Result<meta::FinishedCopy> FileCopies::MakeObject(const meta::CopyTicket& ticket
       why = source.error().WithContext(volume->name());
       continue;
     }
+    options.progress = [&](uint64_t bytes) {
+      host_.Reached(CopyStep::kBlock);
+      return host_.Spend(replica.volume, ticket.object.volume, bytes);
+    };
     // Copies count as equal after loss of power too.
     if (::fsync(source->get()) != 0) return FailErrno(errno, "fsync of an object");
     auto copied = CopyDurably(*target, name, owner, source->get(), options);
@@ -217,6 +160,7 @@ Result<bool> FileCopies::Drop(InodeId inode, const Replica& replica) {
     PXFS_ASSIGN(alone, TakeAlone(*volume, {inode, replica.object_generation}));
     if (!alone) return false;
   }
+  host_.Reached(CopyStep::kDropping);
   const Status dropped =
       metadata_.DropReplica(session_, {inode, replica.volume, replica.object_generation});
   if (dropped || dropped.error() == Code::kNotFound) return true;

@@ -52,12 +52,17 @@ nlohmann::json LocationJson(const meta::Location& location, const VolumeSet& vol
     const auto info = volumes.Info(replica.volume);
     json["replicas"].push_back(
         {{"node", NodeName(info ? info->node : NodeId())},
-         {"volume", info ? info->name : std::to_string(replica.volume.value)},
+         {"volume", volumes.NameOf(replica.volume)},
          {"object", volumes.ObjectPath(replica, location.attr.inode)},
          {"generation", replica.generation},
          {"state", StateOf(replica, location.attr.inode, volumes)},
          {"primary", replica.primary}});
+    if (replica.verified_seconds != 0)
+      json["replicas"].back()["verified"] = replica.verified_seconds;
   }
+  if (location.wishes.copies != 0) json["wishes"]["copies"] = location.wishes.copies;
+  for (const VolumeId volume : location.wishes.volumes)
+    json["wishes"]["volumes"].push_back(volumes.NameOf(volume));
   return json;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "meta/placement.h"
 #include "volumes/settle.h"
 
 namespace pxfs::volumes {
@@ -34,6 +35,8 @@ meta::ContentState KnownContent(const meta::Attr& attr) {
 Result<meta::ContentState> FindContent(const meta::Location& location, const VolumeSet& volumes) {
   if (location.replicas.empty()) return KnownContent(location.attr);
   const meta::Replica& primary = location.replicas.front();
+  // Lost with its volume: what is known of it stays true.
+  if (primary.state == meta::ReplicaState::kMissing) return KnownContent(location.attr);
   PXFS_ASSIGN(const std::shared_ptr<Volume> volume, volumes.Require(primary.volume));
   const auto st = volume->StatObject({location.attr.inode, primary.object_generation});
   if (st) return ContentOf(*st);
@@ -54,11 +57,14 @@ Result<meta::ContentState> FindContent(const meta::Location& location, const Vol
   return empty;
 }
 
-// True when no object of the item is left.
+// True when no object of the item is left within the cluster: those on volumes that are not among
+// the `listed` ones any more went with these.
 bool RemoveObjects(const meta::ReclaimItem& item, const VolumeSet& volumes,
+                   const std::vector<meta::VolumeInfo>& listed,
                    std::set<std::pair<VolumeId, uint64_t>>& directories) {
   bool gone = true;
   for (const meta::Replica& replica : item.replicas) {
+    if (!meta::FindVolume(listed, replica.volume)) continue;
     const auto volume = volumes.Find(replica.volume);
     if (!volume) {
       gone = false;
@@ -96,9 +102,11 @@ Result<size_t> ReclaimOnce(meta::MetadataService& metadata, const VolumeSet& vol
   PXFS_ASSIGN(std::vector<meta::ReclaimItem> items, metadata.WaitReclaimable(limit, wait));
   // Else a removed file could be back after loss of power, without its object.
   if (!items.empty()) PXFS_TRY(metadata.Sync());
+  if (items.empty()) return 0;
+  PXFS_ASSIGN(const auto listed, metadata.ListVolumes());
   std::set<std::pair<VolumeId, uint64_t>> directories;
   std::erase_if(items, [&](const meta::ReclaimItem& item) {
-    return !RemoveObjects(item, volumes, directories);
+    return !RemoveObjects(item, volumes, listed, directories);
   });
   for (const auto& [id, directory] : directories) {
     if (const auto volume = volumes.Find(id))

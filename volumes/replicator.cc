@@ -1,111 +1,79 @@
 #include "volumes/replicator.h"
 
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "base/logging.h"
+#include "volumes/idle_priority.h"
 
 namespace pxfs::volumes {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Between two looks at the queue.
-constexpr auto kLook = std::chrono::milliseconds(200);
-// Until something that was in the way is looked at again.
-constexpr auto kRetry = std::chrono::seconds(2);
 constexpr uint32_t kBatch = 256;
-
-// Who reads files comes first. Source: ioprio_set(2).
-void BeIdle() {
-  constexpr int kProcess = 1, kIdleClass = 3, kClassShift = 13;
-  if (::syscall(SYS_ioprio_set, kProcess, 0, kIdleClass << kClassShift) != 0)
-    log::warn("copying at ordinary I/O priority: {}", std::strerror(errno));
-}
+// What rates are taken over, and how often.
+constexpr std::chrono::seconds kRateWindow(10);
+constexpr std::chrono::milliseconds kSample(500);
 
 }  // namespace
 
 Result<std::unique_ptr<Replicator>> Replicator::Start(meta::MetadataService& metadata,
-                                                      const VolumeSet& volumes) {
+                                                      const VolumeSet& volumes, Observer observer) {
   PXFS_ASSIGN(const SessionId session, metadata.OpenSession({"replicator", {}, nullptr}));
-  return std::unique_ptr<Replicator>(new Replicator(metadata, volumes, session));
+  return std::unique_ptr<Replicator>(
+      new Replicator(metadata, volumes, session, std::move(observer)));
 }
 
-Replicator::Replicator(meta::MetadataService& metadata, const VolumeSet& volumes, SessionId session)
+Replicator::Replicator(meta::MetadataService& metadata, const VolumeSet& volumes, SessionId session,
+                       Observer observer)
     : metadata_(metadata),
       session_(session),
-      copies_(metadata, volumes, session),
-      thread_([this] { Loop(); }) {}
+      observer_(std::move(observer)),
+      feeder_(metadata, throttle_),
+      copies_(metadata, volumes, session, *this) {
+  threads_.emplace_back([this] { FeedLoop(); });
+  for (uint32_t worker = 0; worker < CopySettings::kMaxParallel; ++worker)
+    threads_.emplace_back([this, worker] { WorkLoop(worker); });
+}
 
 Replicator::~Replicator() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  stop_.notify_all();
-  thread_.join();
+  feeder_.Stop();
+  for (std::thread& thread : threads_) thread.join();
   if (const auto closed = metadata_.CloseSession(session_); !closed)
     log::warn("closing the replicator's session: {}", closed.error().message());
 }
 
-bool Replicator::stopping() const {
-  std::lock_guard lock(mutex_);
-  return stopping_;
-}
-
-// Waits; false as soon as the end has begun.
-bool Replicator::Pause() {
-  std::unique_lock lock(mutex_);
-  return !stop_.wait_for(lock, kLook, [this] { return stopping_; });
-}
-
-void Replicator::Loop() {
+void Replicator::FeedLoop() {
   ::prctl(PR_SET_NAME, "pxfs-copies");
+  while (feeder_.FeedOnce()) Report();
+}
+
+void Replicator::WorkLoop(uint32_t worker) {
+  ::prctl(PR_SET_NAME, "pxfs-copier");
   BeIdle();
-  do {
-    for (const auto work : {&Replicator::WorkOnQueue, &Replicator::WorkOnDrains}) {
-      const Status done = (this->*work)();
-      if (!done && !stopping()) log::warn("copies: {}", done.error().message());
-    }
-  } while (Pause());
+  while (const auto task = feeder_.Next(worker)) WorkOn(*task);
 }
 
-Status Replicator::WorkOnQueue() {
-  std::string after;
-  for (;;) {
-    PXFS_ASSIGN(const auto records, metadata_.ScanRecords(meta::kCopyQueuePrefix, after, kBatch));
-    for (const meta::Record& record : records) {
-      if (stopping()) return {};
-      after = record.key.substr(meta::kCopyQueuePrefix.size());
-      const auto item = meta::ParseCopyItem(record.key);
-      if (!item) return Fail(Code::kCorruption, "not a queued copy: " + record.key);
-      const auto later = not_before_.find(record.key);
-      if (later != not_before_.end() && Clock::now() < later->second) continue;
-      PXFS_TRY(WorkOn(*item));
-    }
-    if (records.size() < kBatch) return {};
+void Replicator::WorkOn(const CopyTask& task) {
+  auto outcome = copies_.Settle(task.inode);
+  if (outcome && *outcome == CopyOutcome::kSettled) {
+    if (const Status finished = Finish(task); !finished) outcome = Fail(finished.error());
   }
+  if (!outcome && !(outcome.error() == Code::kInterrupted))
+    log::warn("copies of inode {}: {}", task.inode.value, outcome.error().message());
+  const CopyOutcome came_to = outcome.value_or(CopyOutcome::kLater);
+  const uint32_t failures = feeder_.Done(task, came_to);
+  if (came_to != CopyOutcome::kChanged || failures != kChangesUntilGivenUp) return;
+  ++given_up_;
+  const auto path = metadata_.PathOf(task.inode);
+  log::warn("{}: it changes while it is copied, again and again; it is left alone for some minutes",
+            path ? *path : "inode " + std::to_string(task.inode.value));
 }
 
-Status Replicator::WorkOn(const meta::CopyItem& item) {
-  const std::string key = meta::KeyOf(item);
-  auto outcome = copies_.Settle(item.inode, [this] { return stopping(); });
-  if (!outcome) {
-    if (outcome.error() == Code::kInterrupted) return {};
-    log::warn("copies of inode {}: {}", item.inode.value, outcome.error().message());
-    outcome = CopyOutcome::kLater;
-  }
-  if (*outcome == CopyOutcome::kLater) {
-    not_before_[key] = Clock::now() + kRetry;
-    return {};
-  }
-  if (item.reason == meta::CopyReason::kPlace) PXFS_TRY(QueueChildren(item.inode));
-  not_before_.erase(key);
-  const meta::RecordWrite gone{key, std::nullopt};
+Status Replicator::Finish(const CopyTask& task) {
+  if (!task.item) return {};
+  if (task.item->reason == meta::CopyReason::kPlace) PXFS_TRY(QueueChildren(task.inode));
+  const meta::RecordWrite gone{meta::KeyOf(*task.item), std::nullopt};
   return metadata_.WriteRecords(std::span(&gone, 1), /*sync=*/false);
 }
 
@@ -130,27 +98,34 @@ Status Replicator::QueueChildren(InodeId directory) {
   }
 }
 
-Status Replicator::WorkOnDrains() {
-  PXFS_ASSIGN(const auto volumes, metadata_.ListVolumes());
-  for (const meta::VolumeInfo& volume : volumes) {
-    if (volume.state == meta::VolumeState::kDraining) PXFS_TRY(Drain(volume.id));
-  }
-  return {};
+void Replicator::Reached(CopyStep step) {
+  if (step == CopyStep::kCommitted) ++files_;
+  if (step == CopyStep::kDropped) ++dropped_;
+  if (observer_) observer_(step);
 }
 
-// One pass over what lies there; the index of the volume is the list of what is left.
-Status Replicator::Drain(VolumeId volume) {
-  for (InodeId after;;) {
-    PXFS_ASSIGN(const auto inodes, metadata_.ListVolumeInodes(volume, after, kBatch));
-    for (const InodeId inode : inodes) {
-      if (stopping()) return {};
-      after = inode;
-      const auto settled = copies_.Settle(inode, [this] { return stopping(); });
-      if (!settled && !(settled.error() == Code::kInterrupted))
-        log::warn("draining: inode {}: {}", inode.value, settled.error().message());
-    }
-    if (inodes.size() < kBatch) return {};
-  }
+bool Replicator::Spend(VolumeId from, VolumeId to, uint64_t bytes) {
+  bytes_ += bytes;
+  const auto wait = throttle_.Spend(from, to, bytes);
+  return wait.count() > 0 ? feeder_.Pause(wait) : !feeder_.stopping();
+}
+
+void Replicator::Report() {
+  meta::StoreKeeper* const keeper = metadata_.keeper();
+  const auto now = Clock::now();
+  if (!keeper || (!samples_.empty() && now - samples_.back().first < kSample)) return;
+  samples_.emplace_back(now, bytes_.load());
+  while (now - samples_.front().first > kRateWindow) samples_.pop_front();
+  meta::CopyRates rates;
+  rates.files = files_;
+  rates.bytes = bytes_;
+  rates.dropped = dropped_;
+  rates.given_up = given_up_;
+  const double seconds = std::chrono::duration<double>(now - samples_.front().first).count();
+  if (seconds > 0)
+    rates.bytes_per_second =
+        static_cast<uint64_t>(static_cast<double>(rates.bytes - samples_.front().second) / seconds);
+  keeper->ReportCopying(rates);
 }
 
 }  // namespace pxfs::volumes

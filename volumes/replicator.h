@@ -1,90 +1,68 @@
-// The replicator: gives every file the copies that its policy asks for, takes away those that are
-// stale or too many, and empties volumes that are draining. docs/replication.md has the rules.
+// The replicator: gives every file the copies that its policy and its own wishes ask for, takes
+// away those that are stale or too many, empties volumes that are draining, and makes anew what
+// lies on volumes that stay out of reach. docs/replication.md has the rules.
 //
-// It looks at what an inode is and should be, and makes one step at a time, each of which is a
-// transaction of its own; so it can be killed at any point, and what it is told twice does no harm.
-// What it has to look at is in meta/copy_queue.h and, for draining volumes, in the volume's own
-// index.
+// volumes/file_copies.h is about one file, volumes/replicator_feeder.h about which file is next;
+// here are the threads that work, and what they keep count of.
 //
 // Thread-safe. One per cluster: where the store is hosted.
 #pragma once
 
+#include <atomic>
 #include <chrono>
-#include <condition_variable>
+#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
-#include <set>
-#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/result.h"
-#include "meta/copy_queue.h"
 #include "meta/service.h"
+#include "volumes/copy_throttle.h"
+#include "volumes/file_copies.h"
+#include "volumes/replicator_feeder.h"
 #include "volumes/volume.h"
 
 namespace pxfs::volumes {
 
-// What a look at a file came to.
-enum class CopyOutcome {
-  kSettled,  // it has what it should have, or whoever changes it now will queue it again
-  kLater,    // something is in the way now: no room, a volume that is away, a file in use
-};
-
-class FileCopies {
+class Replicator final : private CopyHost {
  public:
-  FileCopies(meta::MetadataService& metadata, const VolumeSet& volumes, SessionId session)
-      : metadata_(metadata), volumes_(volumes), session_{.session = session} {}
-
-  // Makes and drops copies until the file has what it should have. Blocks for the copying. Gives up
-  // between two blocks of data once `stop` says so (kInterrupted).
-  Result<CopyOutcome> Settle(InodeId inode, const std::function<bool()>& stop);
-
- private:
-  struct Plan;
-  Result<Plan> Look(InodeId inode) const;
-  Status Copy(InodeId inode, VolumeId target, const std::function<bool()>& stop);
-  Result<meta::FinishedCopy> MakeObject(const meta::CopyTicket& ticket,
-                                        const std::function<bool()>& stop);
-  Status Commit(meta::FinishedCopy copy);
-  Result<bool> Drop(InodeId inode, const meta::Replica& replica);
-
-  meta::MetadataService& metadata_;
-  const VolumeSet& volumes_;
-  const meta::CallContext session_;
-};
-
-class Replicator {
- public:
-  // Works in a thread of its own, at idle I/O priority, from here to its destruction. kUnavailable
+  // Works in threads of its own, at idle I/O priority, from here to its destruction. kUnavailable
   // and so on: no session.
+  // observer: is told of each step of each copy, from any thread. May be empty.
+  using Observer = std::function<void(CopyStep)>;
   static Result<std::unique_ptr<Replicator>> Start(meta::MetadataService& metadata,
-                                                   const VolumeSet& volumes);
-  ~Replicator();
+                                                   const VolumeSet& volumes,
+                                                   Observer observer = {});
+  ~Replicator() override;
   Replicator(const Replicator&) = delete;
   Replicator& operator=(const Replicator&) = delete;
 
  private:
-  Replicator(meta::MetadataService& metadata, const VolumeSet& volumes, SessionId session);
-  void Loop();
-  Status WorkOnQueue();
-  Status WorkOn(const meta::CopyItem& item);
+  Replicator(meta::MetadataService& metadata, const VolumeSet& volumes, SessionId session,
+             Observer observer);
+  void FeedLoop();
+  void WorkLoop(uint32_t worker);
+  void WorkOn(const CopyTask& task);
+  Status Finish(const CopyTask& task);
   Status QueueChildren(InodeId directory);
-  Status WorkOnDrains();
-  Status Drain(VolumeId volume);
-  bool stopping() const;
-  bool Pause();
+  void Report();
+
+  bool MayReturn(VolumeId volume) override { return feeder_.MayReturn(volume); }
+  Status NoteAway(VolumeId volume) override { return feeder_.NoteAway(volume); }
+  bool Spend(VolumeId from, VolumeId to, uint64_t bytes) override;
+  void Reached(CopyStep step) override;
 
   meta::MetadataService& metadata_;
   const SessionId session_;
+  const Observer observer_;
+  CopyThrottle throttle_;
+  CopyFeeder feeder_;
   FileCopies copies_;
-  mutable std::mutex mutex_;  // guards stopping_
-  std::condition_variable stop_;
-  bool stopping_ = false;
-  // Items to be passed over until then; of this process only.
-  std::map<std::string, std::chrono::steady_clock::time_point> not_before_;
-  std::thread thread_;
+  std::atomic<uint64_t> files_{0}, bytes_{0}, dropped_{0}, given_up_{0};
+  // How much had been copied when, of the last seconds; of the feeding thread.
+  std::deque<std::pair<std::chrono::steady_clock::time_point, uint64_t>> samples_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace pxfs::volumes

@@ -137,6 +137,8 @@ class VolumeSet {
   std::vector<const meta::Replica*> Readable(const meta::Location& location) const;
   // What metadata said of it at the last Refresh, offline or not.
   std::optional<meta::VolumeInfo> Info(VolumeId id) const;
+  // Its name, for people, also where it was removed as lost.
+  std::string NameOf(VolumeId id) const;
   // The absolute path of a replica's object, and null-safe: empty where the volume is unknown.
   std::string ObjectPath(const meta::Replica& replica, InodeId inode) const;
 

@@ -1,4 +1,5 @@
 #include "base/logging.h"
+#include "meta/lost_volumes.h"
 #include "volumes/volume.h"
 
 namespace pxfs::volumes {
@@ -127,6 +128,12 @@ std::optional<meta::VolumeInfo> VolumeSet::Info(VolumeId id) const {
   const auto it = known_.find(id);
   if (it == known_.end()) return std::nullopt;
   return it->second.info;
+}
+
+std::string VolumeSet::NameOf(VolumeId id) const {
+  if (const auto info = Info(id)) return info->name;
+  const auto lost = metadata_.ScanRecords(meta::LostVolumeKey(id), "", 1);
+  return lost && !lost->empty() ? lost->front().value : std::to_string(id.value);
 }
 
 std::string VolumeSet::ObjectPath(const meta::Replica& replica, InodeId inode) const {

@@ -139,8 +139,8 @@ Result<bool> ObjectCheck::ReplaceLost(const meta::Location& file, const meta::Re
       continue;
     PXFS_ASSIGN(const bool there, HasObject(other, attr.inode));
     if (!there) continue;
-    if (replica.primary) PXFS_TRY(store_.ReplacePrimary(attr.inode, other.volume));
-    return replica.primary;
+    PXFS_TRY(store_.ForgetReplica(attr.inode, replica.volume, other.volume));
+    return true;
   }
   return false;
 }

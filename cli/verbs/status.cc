@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <optional>
 
 #include "base/bytes.h"
 #include "base/mount_registry.h"
@@ -7,7 +6,6 @@
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "cli/volume_report.h"
-#include "meta/copy_queue.h"
 #include "volumes/location.h"
 
 namespace pxfs::cli {
@@ -20,21 +18,8 @@ struct State {
   std::vector<MountRecord> mounts;
   meta::Statistics statistics;
   std::map<std::string, uint64_t> jobs;
-  std::optional<uint64_t> queued_copies;  // of what the caller may know
+  meta::CopyCensus census;
 };
-
-Result<std::optional<uint64_t>> CountQueuedCopies(meta::MetadataService& metadata) {
-  constexpr uint32_t kBatch = 1000;
-  uint64_t count = 0;
-  for (std::string after;;) {
-    const auto records = metadata.ScanRecords(meta::kCopyQueuePrefix, after, kBatch);
-    if (!records && records.error() == Code::kNotPermitted) return std::optional<uint64_t>();
-    if (!records) return Fail(records.error());
-    count += records->size();
-    if (records->size() < kBatch) return std::optional<uint64_t>(count);
-    after = records->back().key.substr(meta::kCopyQueuePrefix.size());
-  }
-}
 
 Result<State> Collect(Cluster& cluster) {
   State state;
@@ -44,7 +29,7 @@ Result<State> Collect(Cluster& cluster) {
   state.mounts = ListMountRecords(cluster.identity().run_directory());
   PXFS_ASSIGN(state.statistics, cluster.metadata().GetStatistics());
   PXFS_ASSIGN(state.jobs, CountJobs(cluster));
-  PXFS_ASSIGN(state.queued_copies, CountQueuedCopies(cluster.metadata()));
+  PXFS_ASSIGN(state.census, cluster.metadata().GetCopyCensus());
   return state;
 }
 
@@ -57,28 +42,55 @@ nlohmann::json NodesJson(const State& state) {
   return nodes;
 }
 
+nlohmann::json ReplicationJson(const State& state) {
+  const auto count = [](const meta::CopyCensus::Count& of) {
+    return nlohmann::json{{"files", of.files}, {"bytes", of.bytes}};
+  };
+  const meta::CopyCensus& census = state.census;
+  const meta::CopyRates& rates = state.statistics.copying;
+  auto lost_on = nlohmann::json::array();
+  meta::CopyCensus::Count lost;
+  for (const meta::CopyCensus::Loss& loss : census.lost) {
+    lost.files += loss.count.files;
+    lost.bytes += loss.count.bytes;
+    lost_on.push_back(count(loss.count));
+    lost_on.back()["volume"] = loss.name;
+    lost_on.back()["removed"] = loss.removed;
+  }
+  return {{"reclaim_queue", state.statistics.reclaim_queue},
+          {"orphans", state.statistics.orphans},
+          {"queued", census.queued.files},
+          {"queued_bytes", census.queued.bytes},
+          {"under_replicated", count(census.under_replicated)},
+          {"stale", count(census.stale)},
+          {"lost", count(lost)},
+          {"lost_on", lost_on},
+          {"copied_files", rates.files},
+          {"copied_bytes", rates.bytes},
+          {"dropped_copies", rates.dropped},
+          {"given_up", rates.given_up},
+          {"bytes_per_second", rates.bytes_per_second}};
+}
+
 nlohmann::json ToJson(const State& state) {
   const meta::Statistics& statistics = state.statistics;
-  nlohmann::json json = {
-      {"cluster",
-       {{"name", state.identity.name},
-        {"uuid", state.identity.uuid},
-        {"directory", state.identity.directory},
-        {"served", state.served},
-        {"inodes", statistics.inodes},
-        {"open_for_write", statistics.open_for_write}}},
-      {"volumes", nlohmann::json::array()},
-      {"nodes", NodesJson(state)},
-      {"jobs", state.jobs},
-      {"mounts", nlohmann::json::array()},
-      {"sessions", nlohmann::json::array()},
-      {"cache",
-       {{"inodes", statistics.cached_inodes},
-        {"names", statistics.cached_names},
-        {"max_inodes", statistics.max_inodes}}},
-      {"replication",
-       {{"reclaim_queue", statistics.reclaim_queue}, {"orphans", statistics.orphans}}}};
-  if (state.queued_copies) json["replication"]["queued"] = *state.queued_copies;
+  nlohmann::json json = {{"cluster",
+                          {{"name", state.identity.name},
+                           {"uuid", state.identity.uuid},
+                           {"directory", state.identity.directory},
+                           {"served", state.served},
+                           {"inodes", statistics.inodes},
+                           {"open_for_write", statistics.open_for_write}}},
+                         {"volumes", nlohmann::json::array()},
+                         {"nodes", NodesJson(state)},
+                         {"jobs", state.jobs},
+                         {"mounts", nlohmann::json::array()},
+                         {"sessions", nlohmann::json::array()},
+                         {"cache",
+                          {{"inodes", statistics.cached_inodes},
+                           {"names", statistics.cached_names},
+                           {"max_inodes", statistics.max_inodes}}},
+                         {"replication", ReplicationJson(state)}};
   for (const meta::VolumeInfo& volume : state.volumes)
     json["volumes"].push_back(VolumeJson(volume));
   for (const MountRecord& mount : state.mounts)
@@ -94,6 +106,26 @@ nlohmann::json ToJson(const State& state) {
   return json;
 }
 
+// Only what is not as it should be.
+void PrintReplication(const State& state) {
+  const auto line = [](const meta::CopyCensus::Count& count, const std::string& what) {
+    if (count.files != 0)
+      std::printf("copies   %s (%s) %s\n", Count(count.files, "file").c_str(),
+                  FormatBytes(count.bytes).c_str(), what.c_str());
+  };
+  const meta::CopyCensus& census = state.census;
+  if (census.queued.files != 0)
+    std::printf("copies   %s to look at (%s), %s/s are being copied\n",
+                Count(census.queued.files, "item").c_str(),
+                FormatBytes(census.queued.bytes).c_str(),
+                FormatBytes(state.statistics.copying.bytes_per_second).c_str());
+  line(census.under_replicated, "with fewer copies than asked for");
+  line(census.stale, "with stale copies");
+  for (const meta::CopyCensus::Loss& loss : census.lost)
+    line(loss.count, "cannot be read: their only copies are on volume " + loss.name +
+                         (loss.removed ? ", which was removed as lost" : ", which is offline"));
+}
+
 void Print(const State& state) {
   const meta::Statistics& statistics = state.statistics;
   std::printf("cluster  %s (%s) at %s, %s\n", state.identity.name.c_str(),
@@ -106,9 +138,7 @@ void Print(const State& state) {
   std::printf("cache    %s, %s, at most %lu of each\n",
               Count(statistics.cached_inodes, "inode").c_str(),
               Count(statistics.cached_names, "name").c_str(), statistics.max_inodes);
-  if (state.queued_copies.value_or(0) != 0)
-    std::printf("copies   %s to look at\n",
-                Count(*state.queued_copies, "item").c_str());
+  PrintReplication(state);
   for (const MountRecord& mount : state.mounts)
     std::printf("mount    %s (pid %d, transport %s, passthrough %s)\n",
                 OneLine(mount.mountpoint).c_str(), mount.daemon_pid, mount.transport.c_str(),

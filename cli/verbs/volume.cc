@@ -1,4 +1,4 @@
-// pxfs volume add|ls|set|drain
+// pxfs volume add|ls|set|drain (and rm, in a file of its own)
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "cli/byte_size.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
+#include "cli/volume_lookup.h"
 #include "cli/volume_names.h"
 #include "cli/volume_report.h"
 
@@ -95,7 +96,7 @@ Status Change(meta::VolumeInfo& volume, const std::string& change) {
   const size_t equals = change.find('=');
   if (equals == std::string::npos || equals == 0)
     return Fail(Code::kInvalid,
-                "'" + change + "': write state=, weight=, reserve=, or LABEL=VALUE");
+                "'" + change + "': write state=, weight=, reserve=, rate=, or LABEL=VALUE");
   const std::string key = change.substr(0, equals), value = change.substr(equals + 1);
   if (key == "state") return SetState(volume, value);
   if (key == "weight") {
@@ -109,6 +110,10 @@ Status Change(meta::VolumeInfo& volume, const std::string& change) {
     PXFS_ASSIGN(volume.reserve_bytes, ParseByteSize(value));
     return {};
   }
+  if (key == "rate") {
+    PXFS_ASSIGN(volume.copy_rate, ParseByteSize(value));
+    return {};
+  }
   if (value.empty()) {
     volume.labels.erase(key);
     return {};
@@ -118,16 +123,9 @@ Status Change(meta::VolumeInfo& volume, const std::string& change) {
   return {};
 }
 
-Result<meta::VolumeInfo> FindByName(Cluster& cluster, const std::string& name) {
-  PXFS_ASSIGN(const std::vector<meta::VolumeInfo> listed, cluster.metadata().ListVolumes());
-  for (const meta::VolumeInfo& volume : listed)
-    if (volume.name == name) return volume;
-  return Fail(Code::kNotFound, name + ": no such volume; 'pxfs volume ls' shows them");
-}
-
 Result<int> Set(const Command& command, const SetOptions& options) {
   PXFS_ASSIGN(const auto cluster, OpenCluster(command));
-  PXFS_ASSIGN(meta::VolumeInfo volume, FindByName(*cluster, options.name));
+  PXFS_ASSIGN(meta::VolumeInfo volume, FindVolumeByName(*cluster, options.name));
   for (const std::string& change : options.changes) PXFS_TRY(Change(volume, change));
   PXFS_TRY(cluster->metadata().UpdateVolume(volume));
   PXFS_TRY(cluster->metadata().Sync());
@@ -138,7 +136,7 @@ Result<int> Set(const Command& command, const SetOptions& options) {
 Result<int> Drain(const Command& command, const DrainOptions& options) {
   constexpr auto kLook = std::chrono::milliseconds(200);
   PXFS_ASSIGN(const auto cluster, OpenCluster(command));
-  PXFS_ASSIGN(meta::VolumeInfo volume, FindByName(*cluster, options.name));
+  PXFS_ASSIGN(meta::VolumeInfo volume, FindVolumeByName(*cluster, options.name));
   PXFS_ASSIGN(const std::vector<meta::VolumeInfo> listed, cluster->metadata().ListVolumes());
   const bool elsewhere = std::any_of(listed.begin(), listed.end(), [&](const auto& other) {
     return other.id != volume.id && other.state == meta::VolumeState::kOnline;
@@ -157,7 +155,7 @@ Result<int> Drain(const Command& command, const DrainOptions& options) {
       std::fprintf(stderr, "\r%s: %lu of %lu objects are left ", options.name.c_str(),
                    volume.objects, begin);
     std::this_thread::sleep_for(kLook);
-    PXFS_ASSIGN(volume, FindByName(*cluster, options.name));
+    PXFS_ASSIGN(volume, FindVolumeByName(*cluster, options.name));
     if (volume.state == meta::VolumeState::kOnline)
       return Fail(Code::kInterrupted, options.name + ": somebody has put it online again");
   }
@@ -169,7 +167,7 @@ Result<int> Drain(const Command& command, const DrainOptions& options) {
 }  // namespace
 
 void AddVolumeVerbs(CLI::App& app, Command& command) {
-  CLI::App* group = AddVerbGroup(app, command, "volume", "Volumes: add, ls, set, drain");
+  CLI::App* group = AddVerbGroup(app, command, "volume", "Volumes: add, ls, set, drain, rm");
 
   auto add_options = std::make_shared<AddOptions>();
   CLI::App* add = AddVerb(*group, command, "add", "Add a new or empty directory as a volume",
@@ -186,8 +184,8 @@ void AddVolumeVerbs(CLI::App& app, Command& command) {
                           [&command, set_options] { return Set(command, *set_options); });
   set->add_option("NAME", set_options->name, "The volume")->required();
   set->add_option("KEY=VALUE", set_options->changes,
-                  "state=online|readonly|offline, weight=NUMBER, reserve=SIZE, or LABEL=VALUE (no "
-                  "value: remove it)")
+                  "state=online|readonly|offline, weight=NUMBER, reserve=SIZE, rate=SIZE (bytes a "
+                  "second for copying, 0: no limit), or LABEL=VALUE (no value: remove it)")
       ->required();
 
   auto drain_options = std::make_shared<DrainOptions>();
@@ -198,6 +196,8 @@ void AddVolumeVerbs(CLI::App& app, Command& command) {
               [&command, drain_options] { return Drain(command, *drain_options); });
   drain->add_option("NAME", drain_options->name, "The volume")->required();
   drain->add_flag("--wait", drain_options->wait, "Return once it is empty");
+
+  AddVolumeRemove(*group, command);
 }
 
 }  // namespace pxfs::cli

@@ -1,18 +1,18 @@
+#include <algorithm>
 #include <cstdio>
 
 #include "base/bytes.h"
 #include "cli/output.h"
+#include "cli/tree_files.h"
 #include "cli/verbs/verbs.h"
 #include "volumes/location.h"
 
 namespace pxfs::cli {
 namespace {
 
-constexpr uint32_t kPage = 1024;
-
 struct Options {
   std::vector<std::string> paths;
-  bool recursive = false, long_form = false;
+  bool recursive = false, long_form = false, lost = false;
 };
 
 class Where {
@@ -23,14 +23,10 @@ class Where {
   }
 
   Status Show(const std::string& argument) {
-    PXFS_ASSIGN(const std::string path, NamespaceArgument(cluster_, argument));
-    PXFS_ASSIGN(const meta::Attr attr, ResolveArgument(cluster_, ctx_, argument));
-    if (attr.is_regular()) return ShowFile(attr.inode, path);
-    if (!attr.is_directory())
-      return Fail(Code::kInvalid, argument + ": only regular files have objects");
-    if (!options_.recursive)
-      return Fail(Code::kIsDirectory, argument + ": is a directory; -r shows what is in it");
-    return ShowTree(attr.inode, path == "/" ? "" : path);
+    return ForEachFile(cluster_, argument, options_.recursive,
+                       [this](InodeId inode, const std::string& path) {
+                         return ShowFile(inode, path);
+                       });
   }
 
   void End() {
@@ -38,28 +34,10 @@ class Where {
   }
 
  private:
-  Status ShowTree(InodeId directory, const std::string& path) {
-    uint64_t cookie = 0;
-    for (;;) {
-      PXFS_ASSIGN(
-          const meta::DirPage page,
-          cluster_.metadata().ReadDirectory(ctx_, directory, cookie, kPage, /*with_attr=*/false));
-      for (const meta::DirEntry& entry : page.entries) {
-        const std::string child = path + "/" + entry.name;
-        if (entry.attr.is_directory()) PXFS_TRY(ShowTree(entry.attr.inode, child));
-        if (!entry.attr.is_regular()) continue;
-        const Status shown = ShowFile(entry.attr.inode, child);
-        // Removed since it was listed: then it is nowhere.
-        if (!shown && shown.error() != Code::kNotFound) return shown;
-      }
-      if (page.end || page.entries.empty()) return {};
-      cookie = page.entries.back().cookie;
-    }
-  }
-
   Status ShowFile(InodeId inode, const std::string& path) {
     PXFS_ASSIGN(const meta::Location location, cluster_.metadata().Locate(ctx_, inode));
     const nlohmann::json json = volumes::LocationJson(location, cluster_.volumes(), path);
+    if (options_.lost && HasCopy(json)) return {};
     if (json_)
       std::printf("%s\n%s", first_ ? "" : ",",
                   json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
@@ -67,6 +45,13 @@ class Where {
       Print(json, location, path);
     first_ = false;
     return {};
+  }
+
+  // One that can be read.
+  static bool HasCopy(const nlohmann::json& json) {
+    const auto& replicas = json["replicas"];
+    return std::any_of(replicas.begin(), replicas.end(),
+                       [](const auto& replica) { return replica["state"] == "current"; });
   }
 
   void Print(const nlohmann::json& json, const meta::Location& location,
@@ -125,6 +110,8 @@ void AddWhere(CLI::App& app, Command& command) {
   verb->add_flag("-r,--recursive", options->recursive, "Everything below a directory");
   verb->add_flag("-l,--long", options->long_form,
                  "Inode, size, generation, state and checksum too");
+  verb->add_flag("--lost", options->lost,
+                 "Only files of which no copy is there: they cannot be read");
   AddJsonOption(*verb, command);
 }
 

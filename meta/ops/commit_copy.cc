@@ -6,13 +6,14 @@
 namespace pxfs::meta {
 namespace {
 
-Replica ReplicaOf(const FinishedCopy& copy) {
+Replica ReplicaOf(const FinishedCopy& copy, Timestamp now) {
   Replica replica;
   replica.volume = copy.object.volume;
   replica.object_generation = copy.object.object_generation;
   replica.generation = copy.generation;
   replica.materialized = true;
   replica.checksum = copy.checksum;
+  replica.verified_seconds = now.seconds;  // it was read back
   return replica;
 }
 
@@ -47,7 +48,7 @@ Status LocalService::CommitCopy(const CallContext& ctx, const FinishedCopy& copy
     for (Replica& replica : record.replicas) {
       if (replica.state == ReplicaState::kCurrent) replica.checksum = copy.checksum;
     }
-    record.replicas.push_back(ReplicaOf(copy));
+    record.replicas.push_back(ReplicaOf(copy, store_->Now()));
     tx.Erase(reservation);
     return {};
   }));

@@ -28,7 +28,9 @@ Status LocalService::DropReplica(const CallContext& ctx, const ObjectRef& replic
     if (dropped->primary) heir->primary = true;
     PXFS_TRY(reclaim_.Add(tx, {replica.inode, {*dropped}, false}));
     replicas.erase(dropped);
-    return {};
+    // Else who drops the one on a volume that is left behind, and finds no room for another, could
+    // forget that one is missing.
+    return WantCopies(tx, *record);
   }));
   reclaim_.Announce();
   return {};

@@ -24,6 +24,10 @@ Result<Statistics> LocalService::GetStatistics() {
     if (keys::ReadNumber(key, 1, &session)) ++open[SessionId(session)];
     return ++statistics.open_for_write != 0;
   }));
+  {
+    std::lock_guard lock(copying_mutex_);
+    statistics.copying = copying_;
+  }
   statistics.sessions = sessions_.List();
   for (SessionInfo& session : statistics.sessions) session.open_for_write = open[session.id];
   return statistics;

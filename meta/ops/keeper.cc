@@ -88,4 +88,9 @@ Result<std::vector<ObjectRef>> LocalService::UnknownObjects(std::span<const Obje
   return unknown;
 }
 
+void LocalService::ReportCopying(const CopyRates& rates) {
+  std::lock_guard lock(copying_mutex_);
+  copying_ = rates;
+}
+
 }  // namespace pxfs::meta

@@ -11,7 +11,7 @@ void Put(Transaction& tx, const CopyItem& item) { tx.Put(keys::Record(KeyOf(item
 
 Status LocalService::WantCopies(Transaction& tx, const InodeRecord& file, InodeId above) {
   if (file.removed() || !file.attr.is_regular()) return {};
-  bool wanted = file.replicas.size() > 1;
+  bool wanted = file.replicas.size() > 1 || !file.wishes.empty();
   if (!wanted && !policies_.empty() && file.parent) {
     auto policy = policies_.View(file.parent);
     if (!policy && policy.error() == Code::kNotFound && above) policy = policies_.View(above);

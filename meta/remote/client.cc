@@ -128,6 +128,13 @@ class RemoteService : public MetadataService {
   Status DropReplica(const CallContext& ctx, const ObjectRef& replica) override {
     return Call<&S::DropReplica>(ctx, replica);
   }
+  Status SetCopyWishes(const CallContext& ctx, InodeId inode, const CopyWishes& wishes) override {
+    return Call<&S::SetCopyWishes>(ctx, inode, wishes);
+  }
+  Status ReportScrub(const ScrubFinding& finding) override {
+    return Call<&S::ReportScrub>(finding);
+  }
+  Result<CopyCensus> GetCopyCensus() override { return Call<&S::GetCopyCensus>(); }
 
   Result<std::vector<ReservedObject>> Reserve(const CallContext& ctx, InodeId directory,
                                               std::span<const ReserveItem> items) override {
@@ -159,6 +166,9 @@ class RemoteService : public MetadataService {
   }
   Result<std::vector<VolumeInfo>> ListVolumes() override { return Call<&S::ListVolumes>(); }
   Status UpdateVolume(const VolumeInfo& volume) override { return Call<&S::UpdateVolume>(volume); }
+  Status RemoveVolume(VolumeId volume, bool lost) override {
+    return Call<&S::RemoveVolume>(volume, lost);
+  }
   Status ReportVolume(const VolumeReport& report) override {
     return Call<&S::ReportVolume>(report);
   }

@@ -51,6 +51,8 @@ void Encode(pb::Attr& to, const Attr& from);
 void Decode(const pb::Attr& from, Attr& to, Validity& validity);
 void Encode(pb::Replica& to, const Replica& from);
 void Decode(const pb::Replica& from, Replica& to, Validity& validity);
+void Encode(pb::CopyWishes& to, const CopyWishes& from);
+void Decode(const pb::CopyWishes& from, CopyWishes& to, Validity& validity);
 void Encode(pb::Location& to, const Location& from);
 void Decode(const pb::Location& from, Location& to, Validity& validity);
 void Encode(pb::ContentState& to, const ContentState& from);
@@ -82,6 +84,10 @@ void Encode(pb::ReservedObject& to, const ObjectRef& from);
 void Decode(const pb::ReservedObject& from, ObjectRef& to, Validity& validity);
 void Encode(pb::CopyTicket& to, const CopyTicket& from);
 void Decode(const pb::CopyTicket& from, CopyTicket& to, Validity& validity);
+void Encode(pb::ScrubFinding& to, const ScrubFinding& from);
+void Decode(const pb::ScrubFinding& from, ScrubFinding& to, Validity& validity);
+void Encode(pb::CopyCensus& to, const CopyCensus& from);
+void Decode(const pb::CopyCensus& from, CopyCensus& to, Validity& validity);
 void Encode(pb::TreeNode& to, const TreeNode& from);
 void Decode(const pb::TreeNode& from, TreeNode& to, Validity& validity);
 void Encode(pb::RecordWrite& to, const RecordWrite& from);
@@ -139,6 +145,8 @@ using ResolveArguments = Arguments<CallContext, InodeId, std::string_view, bool>
 using InodeOnVolumeArguments = Arguments<CallContext, InodeId, VolumeId>;
 using CommitCopyArguments = Arguments<CallContext, FinishedCopy>;
 using DropReplicaArguments = Arguments<CallContext, ObjectRef>;
+using SetCopyWishesArguments = Arguments<CallContext, InodeId, CopyWishes>;
+using RemoveVolumeArguments = Arguments<VolumeId, bool>;
 using SetAttrArguments = Arguments<CallContext, InodeId, AttrChange>;
 using SetXattrArguments = Arguments<CallContext, InodeId, std::string_view, std::string_view, int>;
 using ContentArguments = Arguments<CallContext, InodeId, ContentState>;
@@ -186,6 +194,12 @@ void Encode(pb::CommitCopyRequest& to, const CallContext& ctx, const FinishedCop
 void Decode(const pb::CommitCopyRequest& from, CommitCopyArguments& to, Validity& validity);
 void Encode(pb::DropReplicaRequest& to, const CallContext& ctx, const ObjectRef& replica);
 void Decode(const pb::DropReplicaRequest& from, DropReplicaArguments& to, Validity& validity);
+void Encode(pb::SetCopyWishesRequest& to, const CallContext& ctx, InodeId inode,
+            const CopyWishes& wishes);
+void Decode(const pb::SetCopyWishesRequest& from, SetCopyWishesArguments& to, Validity& validity);
+void Encode(pb::RemoveVolumeRequest& to, VolumeId volume, bool lost);
+void Decode(const pb::RemoveVolumeRequest& from, RemoveVolumeArguments& to, Validity& validity);
+void Decode(const pb::ScrubFinding& from, Arguments<ScrubFinding>& to, Validity& validity);
 void Encode(pb::SetAttrRequest& to, const CallContext& ctx, InodeId inode,
             const AttrChange& change);
 void Decode(const pb::SetAttrRequest& from, SetAttrArguments& to, Validity& validity);

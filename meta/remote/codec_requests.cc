@@ -106,6 +106,33 @@ void Decode(const pb::InodeRequest& from, Arguments<CallContext, InodeId>& to, V
   to = {ContextOf(from, validity), InodeId(from.inode())};
 }
 
+void Encode(pb::SetCopyWishesRequest& to, const CallContext& ctx, InodeId inode,
+            const CopyWishes& wishes) {
+  Encode(*to.mutable_context(), ctx);
+  to.set_inode(inode.value);
+  Encode(*to.mutable_wishes(), wishes);
+}
+
+void Decode(const pb::SetCopyWishesRequest& from, SetCopyWishesArguments& to, Validity& validity) {
+  auto& [ctx, inode, wishes] = to;
+  Decode(from.context(), ctx, validity);
+  inode = InodeId(from.inode());
+  Decode(from.wishes(), wishes, validity);
+}
+
+void Encode(pb::RemoveVolumeRequest& to, VolumeId volume, bool lost) {
+  to.set_volume(volume.value);
+  to.set_lost(lost);
+}
+
+void Decode(const pb::RemoveVolumeRequest& from, RemoveVolumeArguments& to, Validity&) {
+  to = {VolumeId(from.volume()), from.lost()};
+}
+
+void Decode(const pb::ScrubFinding& from, Arguments<ScrubFinding>& to, Validity& validity) {
+  Decode(from, std::get<0>(to), validity);
+}
+
 void Encode(pb::SetAttrRequest& to, const CallContext& ctx, InodeId inode,
             const AttrChange& change) {
   Encode(*to.mutable_context(), ctx);

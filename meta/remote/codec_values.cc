@@ -94,6 +94,7 @@ void Encode(pb::Replica& to, const Replica& from) {
   to.set_primary(from.primary);
   to.set_materialized(from.materialized);
   if (from.checksum) Encode(*to.mutable_checksum(), *from.checksum);
+  to.set_verified(from.verified_seconds);
 }
 
 void Decode(const pb::Replica& from, Replica& to, Validity& validity) {
@@ -104,16 +105,29 @@ void Decode(const pb::Replica& from, Replica& to, Validity& validity) {
   to.primary = from.primary();
   to.materialized = from.materialized();
   if (from.has_checksum()) Decode(from.checksum(), to.checksum.emplace(), validity);
+  to.verified_seconds = from.verified();
+}
+
+void Encode(pb::CopyWishes& to, const CopyWishes& from) {
+  to.set_copies(from.copies);
+  for (const VolumeId volume : from.volumes) to.add_volumes(volume.value);
+}
+
+void Decode(const pb::CopyWishes& from, CopyWishes& to, Validity&) {
+  to.copies = from.copies();
+  for (const uint64_t volume : from.volumes()) to.volumes.emplace(volume);
 }
 
 void Encode(pb::Location& to, const Location& from) {
   Encode(*to.mutable_attr(), from.attr);
   EncodeList(*to.mutable_replicas(), from.replicas);
+  if (!from.wishes.empty()) Encode(*to.mutable_wishes(), from.wishes);
 }
 
 void Decode(const pb::Location& from, Location& to, Validity& validity) {
   Decode(from.attr(), to.attr, validity);
   DecodeList(from.replicas(), to.replicas, validity);
+  Decode(from.wishes(), to.wishes, validity);
 }
 
 void Encode(pb::ContentState& to, const ContentState& from) {

@@ -19,6 +19,7 @@ void Encode(pb::VolumeInfo& to, const VolumeInfo& from) {
   to.set_problem(from.problem);
   to.set_objects(from.objects);
   to.set_object_bytes(from.object_bytes);
+  to.set_copy_rate(from.copy_rate);
 }
 
 void Decode(const pb::VolumeInfo& from, VolumeInfo& to, Validity& validity) {
@@ -36,6 +37,7 @@ void Decode(const pb::VolumeInfo& from, VolumeInfo& to, Validity& validity) {
   to.problem = from.problem();
   to.objects = from.objects();
   to.object_bytes = from.object_bytes();
+  to.copy_rate = from.copy_rate();
 }
 
 void Encode(pb::VolumeReport& to, const VolumeReport& from) {
@@ -116,6 +118,55 @@ void Decode(const pb::CopyTicket& from, CopyTicket& to, Validity& validity) {
   Decode(from.object(), to.object, validity);
 }
 
+void Encode(pb::ScrubFinding& to, const ScrubFinding& from) {
+  Encode(*to.mutable_object(), from.object);
+  to.set_generation(from.generation);
+  to.set_good(from.good);
+  Encode(*to.mutable_checksum(), from.checksum);
+}
+
+void Decode(const pb::ScrubFinding& from, ScrubFinding& to, Validity& validity) {
+  Decode(from.object(), to.object, validity);
+  to.generation = from.generation();
+  to.good = from.good();
+  Decode(from.checksum(), to.checksum, validity);
+}
+
+namespace {
+
+void EncodeCount(pb::CopyCensus::Count& to, const CopyCensus::Count& from) {
+  to.set_files(from.files);
+  to.set_bytes(from.bytes);
+}
+
+CopyCensus::Count DecodeCount(const pb::CopyCensus::Count& from) {
+  return {from.files(), from.bytes()};
+}
+
+}  // namespace
+
+void Encode(pb::CopyCensus& to, const CopyCensus& from) {
+  EncodeCount(*to.mutable_under_replicated(), from.under_replicated);
+  EncodeCount(*to.mutable_stale(), from.stale);
+  EncodeCount(*to.mutable_queued(), from.queued);
+  for (const CopyCensus::Loss& loss : from.lost) {
+    pb::CopyCensus::Loss& item = *to.add_lost();
+    item.set_volume(loss.volume.value);
+    item.set_name(loss.name);
+    item.set_removed(loss.removed);
+    EncodeCount(*item.mutable_count(), loss.count);
+  }
+}
+
+void Decode(const pb::CopyCensus& from, CopyCensus& to, Validity&) {
+  to.under_replicated = DecodeCount(from.under_replicated());
+  to.stale = DecodeCount(from.stale());
+  to.queued = DecodeCount(from.queued());
+  for (const pb::CopyCensus::Loss& item : from.lost())
+    to.lost.push_back(
+        {VolumeId(item.volume()), item.name(), item.removed(), DecodeCount(item.count())});
+}
+
 void Encode(pb::TreeNode& to, const TreeNode& from) {
   to.set_path(from.path);
   to.set_mode(from.mode);
@@ -180,6 +231,12 @@ void Encode(pb::Statistics& to, const Statistics& from) {
   to.set_cached_inodes(from.cached_inodes);
   to.set_cached_names(from.cached_names);
   to.set_max_inodes(from.max_inodes);
+  pb::CopyRates& copying = *to.mutable_copying();
+  copying.set_files(from.copying.files);
+  copying.set_bytes(from.copying.bytes);
+  copying.set_dropped(from.copying.dropped);
+  copying.set_given_up(from.copying.given_up);
+  copying.set_bytes_per_second(from.copying.bytes_per_second);
   for (const SessionInfo& session : from.sessions) {
     pb::SessionInfo& item = *to.add_sessions();
     item.set_id(session.id.value);
@@ -198,6 +255,8 @@ void Decode(const pb::Statistics& from, Statistics& to, Validity&) {
   to.cached_inodes = from.cached_inodes();
   to.cached_names = from.cached_names();
   to.max_inodes = from.max_inodes();
+  to.copying = {from.copying().files(), from.copying().bytes(), from.copying().dropped(),
+                from.copying().given_up(), from.copying().bytes_per_second()};
   for (const pb::SessionInfo& item : from.sessions())
     to.sessions.push_back(
         {SessionId(item.id()), item.description(), item.caches(), item.attached(),

@@ -5,101 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
-#include <thread>
 
 #include "base/unique_fd.h"
-#include "tests/crash/store_inspection.h"
-#include "tests/support/eventually.h"
-#include "tests/support/mounted_cluster.h"
+#include "tests/mount/copies_fixture.h"
 
 namespace pxfs::test {
 namespace {
 
-constexpr std::chrono::seconds kPatience(60);  // for what happens in the background
 namespace stdfs = std::filesystem;
 
-std::string ReadText(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-void WriteText(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
-
-class CopiesTest : public testing::TestWithParam<Shape> {
- protected:
-  void SetUp() override {
-    MountedOptions options;
-    options.shape = GetParam();
-    auto mounted = MountedCluster::Start(options);
-    ASSERT_TRUE(mounted) << mounted.error().message();
-    mounted_ = std::move(*mounted);
-    // The tests look at files so often that they would be hot.
-    Pxfs({"policy", "set", mounted_->path(), "hot=off"});
-  }
-  void TearDown() override {
-    if (!mounted_) return;
-    EXPECT_STATUS(mounted_->Stop());
-    ExpectSound(mounted_->cluster().directory());
-  }
-
-  std::string Path(const std::string& name) const { return mounted_->path() + "/" + name; }
-  std::string Pxfs(Argv arguments) const {
-    arguments.insert(arguments.begin(),
-                     {Program("pxfs"), "--cluster", mounted_->cluster().directory()});
-    const auto outcome = RunProgram(arguments);
-    EXPECT_TRUE(outcome && outcome->status == 0) << (outcome ? outcome->output : "");
-    return outcome ? outcome->output : "";
-  }
-  nlohmann::json Json(Argv arguments) const {
-    arguments.push_back("--json");
-    return nlohmann::json::parse(Pxfs(arguments), nullptr, false);
-  }
-  nlohmann::json Replicas(const std::string& name) const {
-    return Json({"where", Path(name)}).at(0).at("replicas");
-  }
-  // The current replicas of a file; a failure where one of them is not its content.
-  std::set<std::string> Volumes(const std::string& name) const {
-    std::set<std::string> volumes;
-    const std::string content = ReadText(Path(name));
-    const nlohmann::json replicas = Replicas(name);
-    for (const auto& replica : replicas) {
-      if (replica["state"] != "current") continue;
-      volumes.insert(replica["volume"]);
-      EXPECT_EQ(ReadText(replica["object"]), content) << replica.dump();
-    }
-    return volumes;
-  }
-  void AwaitCopies(const std::string& name, size_t count) const {
-    EXPECT_TRUE(Eventually([&] { return Volumes(name).size() == count; }, kPatience))
-        << Json({"where", Path(name)}).dump(2);
-  }
-  void AwaitQuiet() const {
-    EXPECT_TRUE(Eventually(
-        [&] {
-          const nlohmann::json state = Json({"status"}).at("replication");
-          return state["queued"] == 0 && state["reclaim_queue"] == 0;
-        },
-        kPatience));
-  }
-  uint64_t ObjectsOn(const std::string& volume) const {
-    const nlohmann::json all = Json({"volume", "ls"});
-    for (const auto& listed : all)
-      if (listed["name"] == volume) return listed["objects"];
-    return ~0ull;
-  }
-
-  std::unique_ptr<MountedCluster> mounted_;
-};
 INSTANTIATE_TEST_SUITE_P(Shapes, CopiesTest, testing::Values(Shape::kEmbedded, Shape::kDaemon),
                          [](const auto& info) { return ToString(info.param); });
 

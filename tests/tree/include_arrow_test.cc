@@ -35,7 +35,7 @@ const std::map<std::string, Folders> kBelow = {
 // Folders that know metadata by its interface alone.
 const Folders kThroughTheInterface = {"volumes", "fs", "jobs"};
 const Folders kMetadataInterface = {"meta/service.h", "meta/types.h", "meta/placement.h",
-                                    "meta/copy_queue.h"};
+                                    "meta/copy_queue.h", "meta/lost_volumes.h"};
 
 struct Library {
   std::string prefix;  // of what stands between <> or ""
@@ -70,8 +70,9 @@ std::string Objection(const std::string& folder, const std::string& header) {
   if (!kBelow.at(folder).contains(target)) return folder + "/ lies below or beside " + target + "/";
   if (target == "meta" && kThroughTheInterface.contains(folder) &&
       !kMetadataInterface.contains(header))
-    return folder + "/ knows metadata only by its public headers (service.h, types.h, placement.h, "
-                    "copy_queue.h)";
+    return folder +
+           "/ knows metadata only by its public headers (service.h, types.h, placement.h, "
+           "copy_queue.h, lost_volumes.h)";
   return "";
 }
 

@@ -1,3 +1,4 @@
+#include "meta/copy_queue.h"
 #include "tests/meta/conformance/conformance_test.h"
 
 namespace pxfs::meta {
@@ -195,6 +196,103 @@ TEST_P(ConformanceCopies, TheLastCopyStays) {
   EXPECT_TRUE(std::any_of(reclaimable.begin(), reclaimable.end(), [&](const ObjectRef& object) {
     return object.volume == volume_ && object.object_generation == both[0].object_generation;
   }));
+}
+
+TEST_P(ConformanceCopies, AFileMayAskForCopiesItself) {
+  CopyWishes wishes{2, {other_}};
+  EXPECT_OK(service().SetCopyWishes(ctx_, file_, wishes));
+  EXPECT_EQ(Value(service().Locate(ctx_, file_)).wishes, wishes);
+  EXPECT_FALSE(Value(service().ScanRecords(kCopyQueuePrefix, "", 10)).empty());
+  EXPECT_EQ(Value(service().GetCopyCensus()).under_replicated.files, 1u);
+  EXPECT_EQ(Value(service().GetCopyCensus()).under_replicated.bytes, 42u);
+  EXPECT_CODE(Code::kInvalid, service().SetCopyWishes(ctx_, file_, {3, {}}));
+  EXPECT_CODE(Code::kInvalid, service().SetCopyWishes(ctx_, file_, {0, {VolumeId(99)}}));
+  EXPECT_CODE(Code::kInvalid,
+              service().SetCopyWishes(ctx_, MakeDirectory(kRootInode, "d"), {1, {}}));
+  EXPECT_CODE(Code::kNotPermitted, service().SetCopyWishes(As(kUser), file_, {}));
+  EXPECT_OK(service().SetCopyWishes(ctx_, file_, {}));
+  EXPECT_TRUE(Value(service().Locate(ctx_, file_)).wishes.empty());
+}
+
+TEST_P(ConformanceCopies, ABadReplicaLeavesItsPartToAGoodOne) {
+  const auto ref = [&](const Replica& replica) {
+    return ObjectRef{file_, replica.volume, replica.object_generation};
+  };
+  const uint64_t generation = Stat(file_).generation;
+  const Replica only = Replicas().at(0);
+  EXPECT_CODE(Code::kNotPermitted, service().ReportScrub({ref(only), generation, false, {}}));
+  EXPECT_CODE(Code::kStale, service().ReportScrub({ref(only), generation + 1, true, kChecksum}));
+  EXPECT_OK(service().ReportScrub({ref(only), generation, true, kChecksum}));
+  EXPECT_EQ(Replicas().at(0).checksum, kChecksum);
+  EXPECT_GT(Replicas().at(0).verified_seconds, 0);
+  EXPECT_CODE(Code::kStale, service().ReportScrub({ref(only), generation, true, {1, 2}}));
+  Copy(other_);
+  EXPECT_GT(Replicas().at(1).verified_seconds, 0);
+  EXPECT_OK(service().ReportScrub({ref(only), generation, false, {}}));
+  EXPECT_EQ(Replicas().at(0).volume, other_);
+  EXPECT_TRUE(Replicas().at(0).primary);
+  EXPECT_EQ(Replicas().at(1).state, ReplicaState::kStale);
+  EXPECT_EQ(Value(service().GetCopyCensus()).stale.files, 1u);
+  EXPECT_CODE(Code::kNotFound, service().ReportScrub({{file_, other_, 99}, generation, true, {}}));
+  EXPECT_OK(service().OpenForWrite(ctx_, file_, {}));
+  EXPECT_CODE(Code::kBusy,
+              service().ReportScrub({ref(Replicas().at(0)), Stat(file_).generation, true, {}}));
+}
+
+TEST_P(ConformanceCopies, AVolumeInUseIsNotRemoved) {
+  EXPECT_CODE(Code::kNotFound, service().RemoveVolume(VolumeId(99), false));
+  EXPECT_CODE(Code::kNotEmpty, service().RemoveVolume(volume_, false));
+  EXPECT_CODE(Code::kBusy, service().RemoveVolume(volume_, true)) << "it can be reached";
+  const CopyTicket ticket = Value(service().BeginCopy(ctx_, file_, other_));
+  EXPECT_CODE(Code::kBusy, service().RemoveVolume(other_, false));
+  EXPECT_OK(service().CommitCopy(ctx_, Finished(ticket)));
+  EXPECT_OK(service().DropReplica(ctx_, {file_, other_, ticket.object.object_generation}));
+  EXPECT_CODE(Code::kBusy, service().RemoveVolume(other_, false)) << "its object is still there";
+  const auto items = Value(service().WaitReclaimable(100, std::chrono::milliseconds(0)));
+  EXPECT_OK(service().Reclaimed(items));
+  Policy pin;
+  pin.placement = Placement::kPin;
+  pin.pin_volume = "v2";
+  EXPECT_OK(service().SetPolicy(ctx_, kRootInode, pin));
+  EXPECT_CODE(Code::kInvalid, service().RemoveVolume(other_, false));
+  EXPECT_OK(service().SetPolicy(ctx_, kRootInode, {}));
+  EXPECT_OK(service().RemoveVolume(other_, false));
+  EXPECT_EQ(Value(service().ListVolumes()).size(), 1u);
+  AddVolume("v2");  // its name is free again
+}
+
+TEST_P(ConformanceCopies, WhatIsLostWithAVolumeIsCountedAndStays) {
+  Copy(other_);
+  const InodeId alone = MakeFile(kRootInode, "alone", 0644, 7);
+  const VolumeId lost = Value(service().Locate(ctx_, alone)).replicas.at(0).volume;
+  EXPECT_OK(service().ReportVolume({lost, false, false, 0, 0, "not mounted"}));
+  auto census = Value(service().GetCopyCensus());
+  ASSERT_EQ(census.lost.size(), 1u);
+  EXPECT_EQ(census.lost[0].volume, lost);
+  EXPECT_FALSE(census.lost[0].removed);
+  EXPECT_EQ(census.lost[0].count.files, 1u);
+  EXPECT_EQ(census.lost[0].count.bytes, 7u);
+  EXPECT_CODE(Code::kNotEmpty, service().RemoveVolume(lost, false));
+  EXPECT_OK(service().RemoveVolume(lost, true));
+  EXPECT_EQ(Value(service().ListVolumes()).size(), 1u);
+
+  // The one with a copy goes on with that.
+  ASSERT_EQ(Replicas().size(), 1u);
+  EXPECT_TRUE(Replicas()[0].primary);
+  EXPECT_NE(Replicas()[0].volume, lost);
+  EXPECT_OK(service().OpenForWrite(ctx_, file_, {}));
+  EXPECT_OK(service().CloseWrite(ctx_, file_, Content(1)));
+  // The other one is known to be lost until it is removed.
+  const auto replicas = Value(service().Locate(ctx_, alone)).replicas;
+  ASSERT_EQ(replicas.size(), 1u);
+  EXPECT_EQ(replicas[0].state, ReplicaState::kMissing);
+  EXPECT_CODE(Code::kUnavailable, service().OpenForWrite(ctx_, alone, {}));
+  census = Value(service().GetCopyCensus());
+  ASSERT_EQ(census.lost.size(), 1u);
+  EXPECT_TRUE(census.lost[0].removed);
+  EXPECT_EQ(census.lost[0].name, lost == other_ ? "v2" : "v1");
+  EXPECT_OK(service().Unlink(ctx_, kRootInode, "alone"));
+  EXPECT_TRUE(Value(service().GetCopyCensus()).lost.empty());
 }
 
 }  // namespace

@@ -1,0 +1,182 @@
+// Volumes that go, for a while or for good: what has a copy elsewhere stays readable and gets
+// another one, what has none is told by name, and what comes back fits in again.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "base/unique_fd.h"
+#include "tests/mount/copies_fixture.h"
+
+namespace pxfs::test {
+namespace {
+
+namespace stdfs = std::filesystem;
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
+
+class VolumeLossTest : public CopiesTest {
+ protected:
+  void SetUp() override {
+    MountedOptions options;
+    options.expected_errors = {"volume v1"};
+    StartCluster(options);
+  }
+  // 0, or the errno of opening or reading it. In a mount that has had no file open yet: what was
+  // open a moment ago can be read as long as the object can.
+  int ReadError(const std::string& name) const {
+    const auto mount = mounted_->MountAgain("fresh");
+    EXPECT_TRUE(mount) << mount.error().message();
+    if (!mount) return -1;
+    const UniqueFd fd(::open(((*mount)->path() + "/" + name).c_str(), O_RDONLY | O_CLOEXEC));
+    char byte;
+    if (!fd || ::read(fd.get(), &byte, 1) < 0) return errno;
+    return 0;
+  }
+  std::vector<std::string> Lost() const {
+    std::vector<std::string> paths;
+    const nlohmann::json files = Json({"where", "-r", "--lost", mounted_->path()});
+    for (const auto& file : files) paths.push_back(file["path"]);
+    return paths;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Shapes, VolumeLossTest, testing::Values(Shape::kEmbedded, Shape::kDaemon),
+                         [](const auto& info) { return ToString(info.param); });
+
+TEST_P(VolumeLossTest, WhatIsAwayTooLongIsMadeAnewAndWhatReturnsFitsIn) {
+  constexpr int kFiles = 12;
+  const auto name = [](int i) { return "d/f" + std::to_string(i); };
+  stdfs::create_directory(Path("d"));
+  Pxfs({"policy", "set", Path("d"), "copies=2"});
+  Pxfs({"copies", "set", "grace=1h"});
+  for (int i = 0; i < kFiles; ++i) WriteText(Path(name(i)), "content " + std::to_string(i));
+  for (int i = 0; i < kFiles; ++i) AwaitCopies(name(i), 2);
+  AwaitQuiet();
+  int on_v1 = 0;
+  for (int i = 0; i < kFiles; ++i) on_v1 += Volumes(name(i)).contains("v1") ? 1 : 0;
+  ASSERT_GT(on_v1, 0);
+
+  Vanish(0);
+  EXPECT_EQ(Replication()["under_replicated"]["files"], on_v1);
+  EXPECT_EQ(Replication()["lost"]["files"], 0);
+  for (int i = 0; i < kFiles; ++i)
+    EXPECT_EQ(ReadText(Path(name(i))), "content " + std::to_string(i));
+  // It may return: nothing is copied for its sake, but what is written anew has its copies.
+  WriteText(Path(name(0)), "rewritten");
+  WriteText(Path("d/new"), "new");
+  AwaitCopies(name(0), 2);
+  AwaitCopies("d/new", 2);
+  AwaitQuiet();
+  EXPECT_GE(Replication()["under_replicated"]["files"], on_v1 - 1);
+  Pxfs({"copies", "set", "grace=0"});
+  EXPECT_TRUE(Eventually([&] { return Replication()["under_replicated"]["files"] == 0; }));
+  for (int i = 0; i < kFiles; ++i) EXPECT_EQ(Volumes(name(i)).size(), 2u) << i;
+
+  // One too many each now, and stale ones.
+  Return(0);
+  EXPECT_TRUE(Eventually([&] {
+    for (int i = 0; i < kFiles; ++i)
+      if (Replicas(name(i)).size() != 2) return false;
+    return true;
+  })) << Json({"where", "-r", Path("d")}).dump(1);
+  AwaitQuiet();
+  EXPECT_EQ(Replication()["stale"]["files"], 0);
+  for (int i = 0; i < kFiles; ++i) EXPECT_EQ(Volumes(name(i)).size(), 2u) << i;
+  EXPECT_EQ(ReadText(Path(name(0))), "rewritten");
+}
+
+TEST_P(VolumeLossTest, ADiskThatIsLostForGood) {
+  constexpr int kFiles = 6;
+  const auto name = [](int i) { return "d/f" + std::to_string(i); };
+  for (const char* directory : {"d", "single", "other"}) stdfs::create_directory(Path(directory));
+  Pxfs({"policy", "set", Path("d"), "copies=2"});
+  Pxfs({"policy", "set", Path("single"), "pin=v1"});
+  Pxfs({"policy", "set", Path("other"), "pin=v2"});
+  for (int i = 0; i < kFiles; ++i) WriteText(Path(name(i)), "content " + std::to_string(i));
+  for (const char* file : {"single/a", "single/b", "other/c"}) WriteText(Path(file), file);
+  for (int i = 0; i < kFiles; ++i) AwaitCopies(name(i), 2);
+  AwaitQuiet();
+
+  Vanish(0);
+  for (int i = 0; i < kFiles; ++i)
+    EXPECT_EQ(ReadText(Path(name(i))), "content " + std::to_string(i));
+  EXPECT_EQ(ReadText(Path("other/c")), "other/c");
+  EXPECT_EQ(ReadError("single/a"), EIO);
+  EXPECT_FALSE(mounted_->LoggedLines("volume v1 is offline").empty());
+  EXPECT_THAT(Lost(), UnorderedElementsAre("/single/a", "/single/b"));
+  nlohmann::json replication = Replication();
+  EXPECT_EQ(replication["lost"]["files"], 2);
+  EXPECT_EQ(replication["lost"]["bytes"], 16);
+  ASSERT_EQ(replication["lost_on"].size(), 1u);
+  EXPECT_EQ(replication["lost_on"][0]["volume"], "v1");
+  EXPECT_EQ(replication["lost_on"][0]["removed"], false);
+  EXPECT_THAT(Pxfs({"status"}), HasSubstr("2 files (16 B) cannot be read"));
+
+  EXPECT_THAT(Refused({"volume", "rm", "v1"}), HasSubstr("--lost"));
+  EXPECT_THAT(Refused({"volume", "rm", "v2", "--lost"}), HasSubstr("can be reached"));
+  EXPECT_THAT(Pxfs({"volume", "rm", "v1", "--lost"}), HasSubstr("2 files had no other copy"));
+  EXPECT_EQ(Json({"volume", "ls"}).size(), 2u);
+  EXPECT_THAT(Lost(), UnorderedElementsAre("/single/a", "/single/b"));
+  const nlohmann::json replica = Replicas("single/a").at(0);
+  EXPECT_EQ(replica["state"], "missing");
+  EXPECT_EQ(replica["volume"], "v1");
+  EXPECT_EQ(Replication()["lost_on"][0]["removed"], true);
+  EXPECT_EQ(ReadError("single/b"), EIO);
+  EXPECT_FALSE(mounted_->LoggedLines("lost with the volume v1").empty());
+
+  // Removed by the user, nothing of it is left; and a new disk takes the place.
+  ASSERT_EQ(::unlink(Path("single/a").c_str()), 0);
+  ASSERT_EQ(::unlink(Path("single/b").c_str()), 0);
+  EXPECT_EQ(Replication()["lost"]["files"], 0);
+  Pxfs({"volume", "add", mounted_->cluster().scratch() / "new" + ",name=v1"});
+  WriteText(Path("single/a"), "again");
+  EXPECT_EQ(Volumes("single/a"), std::set<std::string>{"v1"});
+  for (int i = 0; i < kFiles; ++i) AwaitCopies(name(i), 2);
+  AwaitQuiet();
+}
+
+TEST_P(VolumeLossTest, FsckForgetsAnObjectThatIsLostAndACopyIsMadeAnew) {
+  stdfs::create_directory(Path("d"));
+  Pxfs({"policy", "set", Path("d"), "copies=2"});
+  for (const bool primary : {true, false}) {
+    const std::string name = primary ? "d/primary" : "d/copy";
+    WriteText(Path(name), "content");
+    AwaitCopies(name, 2);
+    AwaitQuiet();
+    const std::string object = Replicas(name).at(primary ? 0 : 1)["object"];
+    ASSERT_STATUS(mounted_->Stop());
+    ASSERT_TRUE(stdfs::remove(object));
+    const Argv fsck = {Program("pxfs"), "--cluster", mounted_->cluster().directory(), "fsck",
+                       "--repair"};
+    const auto repaired = RunProgram(fsck);
+    ASSERT_TRUE(repaired);
+    EXPECT_EQ(repaired->status, 1) << repaired->output;
+    EXPECT_THAT(repaired->output, HasSubstr("lost-object: /" + name));
+    const auto clean = RunProgram(fsck);
+    EXPECT_EQ(clean->output, "clean\n");
+    ASSERT_STATUS(mounted_->Restart());
+    EXPECT_EQ(ReadText(Path(name)), "content");
+    AwaitCopies(name, 2);
+    AwaitQuiet();
+  }
+}
+
+TEST_P(VolumeLossTest, AVolumeIsRemovedOnceItIsEmpty) {
+  for (int i = 0; i < 20; ++i) WriteText(Path("f" + std::to_string(i)), "content");
+  ASSERT_GT(ObjectsOn("v2"), 0u);
+  EXPECT_THAT(Refused({"volume", "rm", "v2"}), HasSubstr("pxfs volume drain v2"));
+  Pxfs({"volume", "drain", "v2", "--wait"});
+  Pxfs({"volume", "rm", "v2"});
+  EXPECT_EQ(Json({"volume", "ls"}).size(), 2u);
+  EXPECT_THAT(Refused({"volume", "rm", "v2"}), HasSubstr("no such volume"));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ReadText(Path("f" + std::to_string(i))), "content");
+  // Its directory is nobody's now.
+  Pxfs({"volume", "add", mounted_->cluster().volumes()[1] + ",name=again"});
+  EXPECT_EQ(Json({"volume", "ls"}).size(), 3u);
+}
+
+}  // namespace
+}  // namespace pxfs::test
