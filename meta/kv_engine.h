@@ -52,6 +52,10 @@ class KvEngine {
   using Visitor = std::function<bool(std::string_view key, std::string_view value)>;
   virtual Status Scan(std::string_view begin, std::string_view end, const Visitor& visit) const = 0;
 
+  // kNoSpace: there is no room to add anything; what makes room, and what must be written down, can
+  // still be committed.
+  virtual Status RoomToGrow() { return {}; }
+
   // Applies `writes`, all or none, if every key of `reads` still has the version read. `applied`
   // runs after that and before any version is settled, one commit at a time: caches are brought up
   // to date there.

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "meta/ballast.h"
 #include "meta/group_sync.h"
 #include "meta/leveldb_env.h"
 #include "meta/log_tail.h"
@@ -23,18 +24,19 @@ tl::unexpected<Error> FailWith(const leveldb::Status& status, const std::string&
   const std::string message = "metadata store " + directory + ": " + status.ToString();
   if (status.IsCorruption())
     return Fail(Code::kCorruption, message + "; keep a copy of the directory and restore a dump (pxfs load)");
-  // LevelDB flattens errno into text; a full disk must not look like a broken one.
-  if (message.find("No space left on device") != std::string::npos)
-    return Fail(Code::kNoSpace, message);
+  // A full disk must not look like a broken one.
+  if (IsNoSpace(status)) return Fail(Code::kNoSpace, message);
   return Fail(Code::kIo, message);
 }
 
 class LevelDbEngine final : public KvEngine {
  public:
-  LevelDbEngine(std::string directory, std::unique_ptr<OrderedEnv> env,
+  LevelDbEngine(std::string directory, std::unique_ptr<Ballast> ballast,
+                std::unique_ptr<OrderedEnv> env,
                 std::unique_ptr<const leveldb::FilterPolicy> filter,
                 std::unique_ptr<leveldb::Cache> blocks, std::unique_ptr<leveldb::DB> db)
       : directory_(std::move(directory)),
+        ballast_(std::move(ballast)),
         env_(std::move(env)),
         filter_(std::move(filter)),
         blocks_(std::move(blocks)),
@@ -79,6 +81,12 @@ class LevelDbEngine final : public KvEngine {
 
   Status Sync() override { return group_sync_.Run(); }
 
+  Status RoomToGrow() override {
+    if (ballast_ == nullptr || ballast_->Restore()) return {};
+    return Fail(Code::kNoSpace, "the disk of the metadata store " + directory_ +
+                                    " is full; remove files, or make room on it");
+  }
+
  private:
   Status SyncLogs() {
     const leveldb::Status status = env_->SyncLogs();
@@ -88,6 +96,7 @@ class LevelDbEngine final : public KvEngine {
 
   const std::string directory_;
   // In this order: the database uses the others to its end.
+  const std::unique_ptr<Ballast> ballast_;
   const std::unique_ptr<OrderedEnv> env_;
   const std::unique_ptr<const leveldb::FilterPolicy> filter_;
   const std::unique_ptr<leveldb::Cache> blocks_;
@@ -102,9 +111,17 @@ class LevelDbEngine final : public KvEngine {
 Result<std::unique_ptr<KvEngine>> OpenLevelDb(const std::string& directory,
                                               const LevelDbOptions& options) {
   DiskEnv* const disk = options.disk != nullptr ? options.disk : RealDisk();
-  if (const leveldb::Status cut = CutTornTails(*disk, directory); !cut.ok())
-    return FailWith(cut, directory);
-  auto env = std::make_unique<OrderedEnv>(disk);
+  // Before anything that needs room. A disk of a test's own is not the machine's.
+  std::unique_ptr<Ballast> ballast;
+  if (options.create) static_cast<void>(disk->CreateDir(directory));  // LevelDB says what is wrong
+  if (options.disk == nullptr && (options.create || disk->FileExists(directory + "/CURRENT")))
+    ballast = std::make_unique<Ballast>(directory + "/ballast");
+  leveldb::Status cut;
+  do {
+    cut = CutTornTails(*disk, directory);
+  } while (IsNoSpace(cut) && ballast && ballast->Give() > 0);
+  if (!cut.ok()) return FailWith(cut, directory);
+  auto env = std::make_unique<OrderedEnv>(disk, ballast.get());
   std::unique_ptr<const leveldb::FilterPolicy> filter(leveldb::NewBloomFilterPolicy(10));
   std::unique_ptr<leveldb::Cache> blocks(leveldb::NewLRUCache(64 << 20));
   leveldb::Options leveldb_options;
@@ -121,8 +138,9 @@ Result<std::unique_ptr<KvEngine>> OpenLevelDb(const std::string& directory,
   const leveldb::Status status = leveldb::DB::Open(leveldb_options, directory, &db);
   if (status.IsInvalidArgument()) return Fail(Code::kNotFound, "no metadata store: " + directory + "; restore a dump (pxfs load)");
   if (!status.ok()) return FailWith(status, directory);
-  return std::make_unique<LevelDbEngine>(directory, std::move(env), std::move(filter),
-                                         std::move(blocks), std::unique_ptr<leveldb::DB>(db));
+  return std::make_unique<LevelDbEngine>(directory, std::move(ballast), std::move(env),
+                                         std::move(filter), std::move(blocks),
+                                         std::unique_ptr<leveldb::DB>(db));
 }
 
 }  // namespace pxfs::meta

@@ -8,7 +8,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/logging.h"
 #include "base/unique_fd.h"
+#include "meta/ballast.h"
 
 namespace pxfs::meta {
 namespace {
@@ -29,7 +31,22 @@ class Disk final : public DiskEnv {
   leveldb::Status SyncDirectory(const std::string& path) override {
     return SyncPath(path, O_RDONLY | O_DIRECTORY, ::fsync);
   }
+  leveldb::Status Truncate(const std::string& path, uint64_t size) override {
+    if (::truncate(path.c_str(), static_cast<off_t>(size)) != 0)
+      return leveldb::Status::IOError(path, std::strerror(errno));
+    return leveldb::Status::OK();
+  }
+  leveldb::Status Reserve(const std::string& path, uint64_t bytes) override {
+    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    const off_t end = fd ? ::lseek(fd.get(), 0, SEEK_END) : -1;
+    if (end < 0 || ::fallocate(fd.get(), FALLOC_FL_KEEP_SIZE, end, static_cast<off_t>(bytes)) != 0)
+      return leveldb::Status::IOError(path, std::strerror(errno));
+    return leveldb::Status::OK();
+  }
 };
+
+// What LevelDB's own files hold back too.
+constexpr size_t kBufferBytes = 64 << 10;
 
 std::string DirectoryOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 bool IsLog(const std::string& path) { return path.ends_with(".log"); }
@@ -37,6 +54,20 @@ bool IsLog(const std::string& path) { return path.ends_with(".log"); }
 }  // namespace
 
 DiskEnv::~DiskEnv() = default;
+
+bool IsNoSpace(const leveldb::Status& status) {
+  return status.IsIOError() && status.ToString().find(std::strerror(ENOSPC)) != std::string::npos;
+}
+
+template <typename Operation>
+leveldb::Status OrderedEnv::WithRoom(Operation&& operation) {
+  for (uint64_t given = 0;;) {
+    leveldb::Status status = operation(given);
+    if (!IsNoSpace(status) || ballast_ == nullptr) return status;
+    given = ballast_->Give();
+    if (given == 0) return status;
+  }
+}
 
 DiskEnv* RealDisk() {
   static DiskEnv* const disk = new Disk;
@@ -47,8 +78,9 @@ DiskEnv* RealDisk() {
 // writes no log while it makes a new one.
 class OrderedEnv::File final : public leveldb::WritableFile {
  public:
-  File(OrderedEnv& env, std::string path, leveldb::WritableFile* file)
-      : env_(env), path_(std::move(path)), file_(file) {}
+  // `size` of the file so far.
+  File(OrderedEnv& env, std::string path, leveldb::WritableFile* file, uint64_t size)
+      : env_(env), path_(std::move(path)), file_(file), whole_bytes_(size) {}
   ~File() override {
     std::lock_guard lock(env_.mutex_);
     env_.logs_.erase(this);
@@ -57,13 +89,37 @@ class OrderedEnv::File final : public leveldb::WritableFile {
   leveldb::Status Append(const leveldb::Slice& data) override {
     if (leveldb::Status failed = env_.Failure(); !failed.ok()) return failed;
     written_ = true;
-    return file_->Append(data);
+    buffer_.append(data.data(), data.size());
+    return buffer_.size() < kBufferBytes ? leveldb::Status::OK() : Flush();
   }
-  leveldb::Status Close() override { return file_->Close(); }
-  leveldb::Status Flush() override { return file_->Flush(); }
+  leveldb::Status Close() override {
+    leveldb::Status status = Flush();
+    if (status.ok() && reserved_) status = env_.disk_.Truncate(path_, whole_bytes_);
+    const leveldb::Status closed = file_->Close();
+    return status.ok() ? closed : status;
+  }
+  leveldb::Status Flush() override {
+    if (buffer_.empty()) return leveldb::Status::OK();
+    if (leveldb::Status failed = env_.Failure(); !failed.ok()) return failed;
+    leveldb::Status status = env_.WithRoom([&](uint64_t given) {
+      leveldb::Status done = given > 0 ? TakeRoom(given) : leveldb::Status::OK();
+      if (done.ok()) done = file_->Append(buffer_);
+      return done.ok() ? file_->Flush() : done;
+    });
+    if (status.ok()) {
+      whole_bytes_ += buffer_.size();
+      buffer_.clear();
+      return status;
+    }
+    // What was acknowledged before ends the file.
+    if (const leveldb::Status cut = Rewind(); !cut.ok())
+      log::error("metadata store: {}", cut.ToString());
+    return env_.Noted(status);
+  }
   leveldb::Status Sync() override {
     if (leveldb::Status failed = env_.Failure(); !failed.ok()) return failed;
-    leveldb::Status status = env_.SyncNames(path_);
+    leveldb::Status status = Flush();
+    if (status.ok()) status = env_.SyncNames(path_);
     if (status.ok()) status = env_.Noted(file_->Sync());
     if (status.ok()) written_ = false;
     return status;
@@ -71,10 +127,31 @@ class OrderedEnv::File final : public leveldb::WritableFile {
   leveldb::Status SyncIfWritten() { return written_ ? Sync() : leveldb::Status::OK(); }
 
  private:
+  // For the next try of a failed write, and for what comes after it: somebody else may be filling
+  // up the disk.
+  leveldb::Status TakeRoom(uint64_t bytes) {
+    reserved_ = true;
+    if (leveldb::Status status = Rewind(); !status.ok()) return status;
+    return env_.disk_.Reserve(path_, std::max<uint64_t>(bytes, buffer_.size()));
+  }
+  // Cuts off what a failed write left of the buffer.
+  leveldb::Status Rewind() {
+    if (leveldb::Status status = env_.disk_.Truncate(path_, whole_bytes_); !status.ok())
+      return status;
+    leveldb::WritableFile* file = nullptr;
+    if (leveldb::Status status = env_.disk_.NewAppendableFile(path_, &file); !status.ok())
+      return status;
+    file_.reset(file);
+    return leveldb::Status::OK();
+  }
+
   OrderedEnv& env_;
   const std::string path_;
-  const std::unique_ptr<leveldb::WritableFile> file_;
-  bool written_ = false;  // since the last sync
+  std::unique_ptr<leveldb::WritableFile> file_;
+  uint64_t whole_bytes_;  // of the file; the buffer comes behind them
+  std::string buffer_;
+  bool reserved_ = false;  // room behind the end
+  bool written_ = false;   // since the last sync
 };
 
 OrderedEnv::~OrderedEnv() = default;
@@ -139,9 +216,10 @@ leveldb::Status OrderedEnv::SyncLogs() {
   return Noted(status);
 }
 
-leveldb::Status OrderedEnv::Wrap(const std::string& path, leveldb::WritableFile** file) {
+leveldb::Status OrderedEnv::Wrap(const std::string& path, uint64_t size,
+                                 leveldb::WritableFile** file) {
   NamesChanged(path);
-  auto wrapped = std::make_unique<File>(*this, path, *file);
+  auto wrapped = std::make_unique<File>(*this, path, *file, size);
   if (IsLog(path)) {
     std::lock_guard lock(mutex_);
     logs_.insert(wrapped.get());
@@ -155,14 +233,17 @@ leveldb::Status OrderedEnv::NewWritableFile(const std::string& path, leveldb::Wr
   *file = nullptr;
   if (IsLog(path))
     if (leveldb::Status status = SyncOpenLogs(); !status.ok()) return status;
-  if (leveldb::Status status = disk_.NewWritableFile(path, file); !status.ok()) return status;
-  return Wrap(path, file);
+  leveldb::Status status = WithRoom([&](uint64_t) { return disk_.NewWritableFile(path, file); });
+  return status.ok() ? Wrap(path, 0, file) : status;
 }
 
 leveldb::Status OrderedEnv::NewAppendableFile(const std::string& path,
                                               leveldb::WritableFile** file) {
-  if (leveldb::Status status = disk_.NewAppendableFile(path, file); !status.ok()) return status;
-  return Wrap(path, file);
+  uint64_t size = 0;
+  if (disk_.FileExists(path))
+    if (leveldb::Status status = disk_.GetFileSize(path, &size); !status.ok()) return status;
+  leveldb::Status status = WithRoom([&](uint64_t) { return disk_.NewAppendableFile(path, file); });
+  return status.ok() ? Wrap(path, size, file) : status;
 }
 
 leveldb::Status OrderedEnv::RemoveFile(const std::string& path) {

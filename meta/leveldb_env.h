@@ -11,8 +11,12 @@
 // 3. It renames CURRENT and then removes what the old one named. Here a rename is durable when it
 //    returns.
 //
+// A write that finds the disk full is done again with room that the ballast gives, so LevelDB never
+// sees half a record in a log. Where nothing is left to give, what the log has of it is cut off.
+//
 // After a failed sync nobody knows what is on disk (the kernel forgets the pages), so from then on
-// everything that writes fails.
+// everything that writes fails. So it does after a write that failed, as LevelDB cannot go on in
+// that file.
 //
 // Thread-safe, as an Env must be.
 #pragma once
@@ -28,6 +32,8 @@
 
 namespace pxfs::meta {
 
+class Ballast;  // meta/ballast.h
+
 // An Env that can also sync names, and files that somebody else is writing. Tests put a disk of
 // their own here.
 class DiskEnv : public leveldb::EnvWrapper {
@@ -39,14 +45,22 @@ class DiskEnv : public leveldb::EnvWrapper {
   virtual leveldb::Status SyncFile(const std::string& path) = 0;
   // The same for names made, changed and removed in the directory.
   virtual leveldb::Status SyncDirectory(const std::string& path) = 0;
+  // Makes a file shorter, and gives back what was reserved for it.
+  virtual leveldb::Status Truncate(const std::string& path, uint64_t size) = 0;
+  // Room for `bytes` more behind the end of a file, so that nobody else gets it.
+  virtual leveldb::Status Reserve(const std::string& path, uint64_t bytes) = 0;
 };
+
+// LevelDB flattens errno into text.
+bool IsNoSpace(const leveldb::Status& status);
 
 // The machine's disk. Never deleted.
 DiskEnv* RealDisk();
 
 class OrderedEnv final : public leveldb::EnvWrapper {
  public:
-  explicit OrderedEnv(DiskEnv* disk) : EnvWrapper(disk), disk_(*disk) {}
+  // ballast: null where there is none; outlives this.
+  OrderedEnv(DiskEnv* disk, Ballast* ballast) : EnvWrapper(disk), disk_(*disk), ballast_(ballast) {}
   ~OrderedEnv() override;
 
   // Everything that was written to logs so far survives loss of power. Goes past LevelDB, which
@@ -61,11 +75,15 @@ class OrderedEnv final : public leveldb::EnvWrapper {
  private:
   class File;
 
-  leveldb::Status Wrap(const std::string& path, leveldb::WritableFile** file);
+  leveldb::Status Wrap(const std::string& path, uint64_t size, leveldb::WritableFile** file);
   leveldb::Status SyncOpenLogs();
   leveldb::Status SyncNames(const std::string& path);
   void NamesChanged(const std::string& path);
-  // Notes a failed sync, and returns what is to be returned.
+  // Runs an operation again for as long as it finds no space and there is some to be given; it is
+  // told how many bytes were given just now.
+  template <typename Operation>
+  leveldb::Status WithRoom(Operation&& operation);
+  // Notes what failed for good, and returns what is to be returned.
   leveldb::Status Noted(leveldb::Status status);
   leveldb::Status Failure() const;
 
@@ -75,11 +93,12 @@ class OrderedEnv final : public leveldb::EnvWrapper {
   };
 
   DiskEnv& disk_;
+  Ballast* const ballast_;
   mutable std::mutex mutex_;            // guards all below
   std::map<std::string, Names> names_;  // by directory
   std::set<File*> logs_;                // open ones
   std::string newest_log_;
-  leveldb::Status failure_;  // the first sync that failed
+  leveldb::Status failure_;  // the first sync or write that failed
 };
 
 }  // namespace pxfs::meta

@@ -10,6 +10,8 @@
 namespace pxfs::meta {
 // ---- inodes ----
 
+Status Transaction::RoomToGrow() { return store_.engine_->RoomToGrow(); }
+
 Result<InodePtr> Transaction::GetInode(InodeId inode) {
   if (!inodes_.empty()) {
     if (const auto it = inodes_.find(inode); it != inodes_.end()) {

@@ -28,6 +28,9 @@ class Transaction {
  public:
   explicit Transaction(Store& store) : store_(store) {}
 
+  // kNoSpace: what adds something must not be committed (KvEngine::RoomToGrow).
+  Status RoomToGrow();
+
   // ---- inodes ----
   Result<InodePtr> GetInode(InodeId inode);       // kNotFound
   Result<InodeRecord*> EditInode(InodeId inode);  // kNotFound; valid until the transaction ends

@@ -205,6 +205,7 @@ Status LocalService::AddTree(const CallContext& ctx, InodeId directory,
   PXFS_TRY(store_->Run([&](Transaction& tx) -> Status {
     TreeBuilder builder(tx, ctx, directory, if_exists, orphans_, store_->Now());
     PXFS_TRY(GetDirectory(tx, directory));
+    PXFS_TRY(tx.RoomToGrow());
     InodeId fresh = first;
     for (const TreeNode& node : nodes) {
       Replica replica;

@@ -67,6 +67,7 @@ Result<Location> LocalService::CreateNameless(const CallContext& ctx, InodeId pa
   return store_->Run([&](Transaction& tx) -> Result<Location> {
     PXFS_ASSIGN(const InodePtr directory, EnterDirectory(tx, ctx, parent));
     PXFS_TRY(CheckAccess(tx, ctx, *directory, kMayWrite));
+    PXFS_TRY(tx.RoomToGrow());
     if (!inode) {
       PXFS_ASSIGN(inode, store_->NewInodes());
     }

@@ -34,6 +34,7 @@ Result<InodeId> LocalService::CreateDetached(const CallContext& ctx, uint32_t mo
   PXFS_TRY(sessions_.Require(ctx.session));
   PXFS_ASSIGN(const InodeId inode, store_->NewInodes());
   PXFS_TRY(store_->Run([&](Transaction& tx) -> Status {
+    PXFS_TRY(tx.RoomToGrow());
     NewNode node;
     node.mode = S_IFDIR | (mode & 07777);
     PXFS_ASSIGN(InodeRecord * directory,

@@ -45,6 +45,7 @@ Result<std::vector<ReservedObject>> LocalService::Reserve(const CallContext& ctx
     ++inode.value;
   }
   PXFS_TRY(store_->Run([&](Transaction& tx) -> Status {
+    PXFS_TRY(tx.RoomToGrow());
     for (const ReservedObject& object : objects)
       tx.Put(keys::Reservation(ctx.session, object.inode),
              Encode(ReservationRecord{false, object.volume, object.object_generation}));

@@ -24,6 +24,7 @@ Status LocalService::SetXattr(const CallContext& ctx, InodeId inode, std::string
     PXFS_ASSIGN(const auto old, tx.Get(keys::Xattr(inode, name)));
     if ((flags & XATTR_CREATE) && old) return Fail(Code::kExists);
     if ((flags & XATTR_REPLACE) && !old) return Fail(Code::kNoData);
+    PXFS_TRY(tx.RoomToGrow());
     record->attr.ctime = store_->Now();
     Repetitions::Record(tx, request);
     if (IsAclName(name)) return SetAcl(tx, ctx, *record, name, acl);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -312,6 +313,86 @@ TEST_P(Volumes, AVanishedVolumeDegradesOnlyItsFiles) {
   EXPECT_EQ(Append(here[0], 10, 1).error, 0);
 }
 
+// Everything on one disk, the metadata store too, which is then full to the last block.
+class FullDisk : public Volumes {
+ protected:
+  static constexpr int kFiles = 300;
+  void SetUp() override {
+    MountedOptions options;
+    options.shape = GetParam().shape;
+    options.options = GetParam().options;
+    options.cluster.ext4_image = true;
+    options.cluster.image_bytes = 96 << 20;
+    auto mounted = MountedCluster::Start(options);
+    ASSERT_TRUE(mounted) << mounted.error().message();
+    mounted_ = std::move(*mounted);
+    for (int i = 0; i < kFiles; ++i) ASSERT_STATUS(Make(Name(i), 1000, static_cast<unsigned>(i)));
+  }
+  static std::string Name(int i) { return "f" + std::to_string(i); }
+  std::string Filler() const { return mounted_->cluster().native() + "/filler"; }
+  void Fill() {
+    const UniqueFd fd(::open(Filler().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    ASSERT_TRUE(fd);
+    for (size_t size : {size_t{1} << 20, size_t{4096}, size_t{1}}) {
+      const std::string bytes(size, 'x');
+      while (::write(fd.get(), bytes.data(), size) > 0) {
+      }
+      ASSERT_EQ(errno, ENOSPC);
+      ASSERT_EQ(::fsync(fd.get()), 0);
+    }
+  }
+  // Adds names until there is no room for more; how many were acknowledged.
+  int LinkUntilFull() {
+    for (int i = 0; i < 100'000; ++i) {
+      if (::link(Path("f0").c_str(), Path("link" + std::to_string(i)).c_str()) == 0) continue;
+      EXPECT_EQ(errno, ENOSPC);
+      return i;
+    }
+    ADD_FAILURE() << "the disk does not fill up";
+    return 0;
+  }
+};
+
+TEST_P(FullDisk, LosesNothingAndLetsFilesBeRemoved) {
+  Fill();
+  const int links = LinkUntilFull();
+  ASSERT_GT(links, 0);
+  EXPECT_EQ(::mkdir(Path("new").c_str(), 0755), -1);
+  EXPECT_EQ(errno, ENOSPC);
+  EXPECT_EQ(::setxattr(Path("f1").c_str(), "user.k", "v", 1, 0), -1);
+  EXPECT_EQ(errno, ENOSPC);
+  EXPECT_FALSE(mounted_->LoggedLines("nothing can be added until there is room").empty());
+  // What adds nothing goes on, and is kept.
+  for (int i = 1; i < kFiles; ++i) {
+    ASSERT_EQ(::chmod(Path(Name(i)).c_str(), 0640), 0) << i;
+    if (i % 3 == 0) {
+      ASSERT_EQ(::rename(Path(Name(i)).c_str(), Path(Name(i) + ".new").c_str()), 0) << i;
+    }
+    if (i % 3 == 1) {
+      ASSERT_EQ(::unlink(Path(Name(i)).c_str()), 0) << i;
+    }
+    if (i % 25 == 0) Fill();  // somebody takes whatever is free meanwhile
+  }
+  // Whatever serves it starts again on the full disk.
+  ASSERT_STATUS(mounted_->Kill());
+  ASSERT_STATUS(mounted_->Restart());
+  struct stat st;
+  ASSERT_EQ(::stat(Path("f0").c_str(), &st), 0);
+  EXPECT_EQ(st.st_nlink, static_cast<nlink_t>(links) + 1);
+  for (int i = 1; i < kFiles; ++i) {
+    const std::string name = i % 3 == 0 ? Name(i) + ".new" : Name(i);
+    ASSERT_EQ(::stat(Path(name).c_str(), &st), i % 3 == 1 ? -1 : 0) << name;
+    if (i % 3 != 1) {
+      EXPECT_EQ(st.st_mode & 07777, 0640u) << name;
+    }
+  }
+  EXPECT_EQ(::unlink(Path("link0").c_str()), 0);
+  // Room is made, and used without anything being started again.
+  ASSERT_EQ(::unlink(Filler().c_str()), 0);
+  EXPECT_TRUE(Eventually([&] { return ::mkdir(Path("new").c_str(), 0755) == 0; }, kPatience));
+  EXPECT_TRUE(Eventually([&] { return Make("new/file", 1 << 20, 1).has_value(); }, kPatience));
+}
+
 std::vector<Variant> Variants() {
   std::vector<Variant> variants = {{Shape::kEmbedded, "passthrough=on"}};
   if (LongRun()) {
@@ -322,9 +403,12 @@ std::vector<Variant> Variants() {
   return variants;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Volumes, testing::ValuesIn(Variants()), [](const auto& info) {
+std::string NameOf(const testing::TestParamInfo<Variant>& info) {
   return VariantName(info.param.shape, info.param.options);
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Volumes, testing::ValuesIn(Variants()), NameOf);
+INSTANTIATE_TEST_SUITE_P(All, FullDisk, testing::ValuesIn(Variants()), NameOf);
 
 }  // namespace
 }  // namespace pxfs::test

@@ -220,6 +220,14 @@ leveldb::Status RecordingEnv::SyncDirectory(const std::string&) {
   return leveldb::Status::OK();
 }
 
+// No write to it fails, so nothing is ever taken back.
+leveldb::Status RecordingEnv::Truncate(const std::string& path, uint64_t) {
+  return leveldb::Status::NotSupported(path, "truncate");
+}
+leveldb::Status RecordingEnv::Reserve(const std::string& path, uint64_t) {
+  return leveldb::Status::NotSupported(path, "reserve");
+}
+
 DiskReplay::DiskReplay(const DiskImage& image) {
   // Numbered as RecordingEnv does.
   uint64_t number = 1;

@@ -62,6 +62,8 @@ class RecordingEnv final : public meta::DiskEnv {
   leveldb::Status NewLogger(const std::string& path, leveldb::Logger** logger) override;
   leveldb::Status SyncFile(const std::string& path) override;
   leveldb::Status SyncDirectory(const std::string& path) override;
+  leveldb::Status Truncate(const std::string& path, uint64_t size) override;
+  leveldb::Status Reserve(const std::string& path, uint64_t bytes) override;
 
  private:
   struct File;

@@ -362,6 +362,12 @@ class FailingSyncEnv final : public DiskEnv {
  public:
   explicit FailingSyncEnv(DiskEnv* disk) : DiskEnv(disk), disk_(*disk) {}
   leveldb::Status SyncFile(const std::string& path) override { return disk_.SyncFile(path); }
+  leveldb::Status Truncate(const std::string& path, uint64_t size) override {
+    return disk_.Truncate(path, size);
+  }
+  leveldb::Status Reserve(const std::string& path, uint64_t bytes) override {
+    return disk_.Reserve(path, bytes);
+  }
   leveldb::Status SyncDirectory(const std::string& path) override {
     if (failing) return leveldb::Status::IOError(path, "input/output error");
     return disk_.SyncDirectory(path);
