@@ -88,4 +88,16 @@ std::string Count(uint64_t number, const std::string& singular) {
   return digits + " " + singular + (number == 1 ? "" : "s");
 }
 
+void ProgressLine::Show(uint64_t done, uint64_t all, const std::string& text) const {
+  constexpr uint64_t kWidth = 30;
+  if (!shown_) return;
+  const uint64_t filled = all == 0 ? kWidth : kWidth * std::min(done, all) / all;
+  std::fprintf(stderr, "\r[%s%s] %3lu %%  %s\033[K", std::string(filled, '=').c_str(),
+               std::string(kWidth - filled, ' ').c_str(), 100 * filled / kWidth, text.c_str());
+}
+
+void ProgressLine::Clear() const {
+  if (shown_) std::fprintf(stderr, "\r\033[K");
+}
+
 }  // namespace pxfs::cli

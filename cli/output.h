@@ -22,6 +22,20 @@ void PrintWarning(const std::string& message);
 // On standard output. Names of bytes that are no UTF-8 are shown as far as they are.
 void PrintJson(const nlohmann::json& json);
 
+// "[=====>    ]  50 %  TEXT" on standard error, over and over in one line, where that is a terminal.
+class ProgressLine {
+ public:
+  explicit ProgressLine(bool wanted) : shown_(wanted && IsTerminal(2)) {}
+  ~ProgressLine() { Clear(); }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  void Show(uint64_t done, uint64_t all, const std::string& text) const;
+  void Clear() const;
+
+ private:
+  const bool shown_;
+};
+
 // Columns as wide as their widest cell; numbers to the right. The last column is not padded.
 class Table {
  public:

@@ -28,6 +28,10 @@ std::string KeyOf(const CopyItem& item) {
   return std::string(kCopyQueuePrefix) + text;
 }
 
+std::string PrefixOf(CopyReason reason) {
+  return std::string(kCopyQueuePrefix) + std::to_string(static_cast<unsigned>(reason)) + "/";
+}
+
 std::optional<CopyItem> ParseCopyItem(std::string_view key) {
   if (!key.starts_with(kCopyQueuePrefix)) return std::nullopt;
   key.remove_prefix(kCopyQueuePrefix.size());
@@ -47,6 +51,9 @@ std::optional<CopyItem> ParseCopyItem(std::string_view key) {
       break;
     case '5':
       item.reason = CopyReason::kVolume;
+      break;
+    case '6':
+      item.reason = CopyReason::kRebalance;
       break;
     default:
       return std::nullopt;

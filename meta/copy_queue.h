@@ -21,6 +21,8 @@ enum class CopyReason : uint8_t {
   kWish = 3,     // it asks for other copies itself
   kHeat = 4,     // wanted by many, or not any more (volumes/hot_copies.h)
   kVolume = 5,   // all that lies on a volume (its number stands for the inode): it was out of reach
+  // To leave a volume that is fuller than others: the item's number is its id.
+  kRebalance = 6,
 };
 
 struct CopyItem {
@@ -33,6 +35,8 @@ struct CopyItem {
 
 // "copies/<reason>/<inode>/<number>", the numbers in 16 hexadecimal digits.
 std::string KeyOf(const CopyItem& item);
+// "copies/<reason>/": what the keys of all items of a reason begin with.
+std::string PrefixOf(CopyReason reason);
 // Nothing for what is no such key.
 std::optional<CopyItem> ParseCopyItem(std::string_view key);
 

@@ -1,5 +1,8 @@
 #include "volumes/copy_plan.h"
 
+#include <cmath>
+
+#include "base/hash.h"
 #include "meta/placement.h"
 
 namespace pxfs::volumes {
@@ -67,12 +70,23 @@ bool CanTake(const CopySituation& at, const Standing& standing, const VolumeInfo
          !meta::MissingLabel(at.policy, volume);
 }
 
+// Many files that leave one volume at a time must not all go to the one that had most room when
+// they began: each draws, and a volume wins in proportion to its room.
+double Room(const CopySituation& at, const VolumeInfo& volume) {
+  const auto room = static_cast<double>(meta::Headroom(volume));
+  if (!at.leave) return room;
+  const uint64_t input[2] = {at.file.attr.inode.value, volume.id.value};
+  const uint64_t hash = Hash64({reinterpret_cast<const char*>(input), sizeof input}, /*seed=*/0);
+  const double uniform = (static_cast<double>(hash >> 11) + 0.5) * 0x1p-53;  // in (0, 1)
+  return room / -std::log(uniform);
+}
+
 // Of those that may hold a further copy, the one with the most room; null: there is none.
 const VolumeInfo* BestTarget(const CopySituation& at, const Standing& standing) {
   const VolumeInfo* best = nullptr;
   for (const VolumeInfo& volume : at.volumes) {
     if (!CanTake(at, standing, volume)) continue;
-    if (!best || meta::Headroom(volume) > meta::Headroom(*best)) best = &volume;
+    if (!best || Room(at, volume) > Room(at, *best)) best = &volume;
   }
   return best;
 }

@@ -55,7 +55,15 @@ void Replicator::WorkLoop(uint32_t worker) {
 }
 
 void Replicator::WorkOn(const CopyTask& task) {
-  auto outcome = copies_.Settle(task.inode);
+  const bool moves = !task.items.empty() && task.items[0].reason == meta::CopyReason::kRebalance;
+  auto outcome = copies_.Settle(task.inode, VolumeId(moves ? task.items[0].number : 0));
+  // Where it cannot be moved now it may as well stay, without the copy that was perhaps made.
+  if (moves && outcome && *outcome == CopyOutcome::kLater) {
+    const meta::RecordWrite look{
+        meta::KeyOf({meta::CopyReason::kPlace, task.inode, task.items[0].number}), ""};
+    const Status queued = metadata_.WriteRecords(std::span(&look, 1), /*sync=*/false);
+    if (queued) outcome = CopyOutcome::kSettled;
+  }
   if (outcome && *outcome == CopyOutcome::kSettled) {
     if (const Status finished = Finish(task); !finished) outcome = Fail(finished.error());
   }
@@ -71,10 +79,14 @@ void Replicator::WorkOn(const CopyTask& task) {
 }
 
 Status Replicator::Finish(const CopyTask& task) {
-  if (!task.item) return {};
-  if (task.item->reason == meta::CopyReason::kPlace) PXFS_TRY(QueueChildren(task.inode));
-  const meta::RecordWrite gone{meta::KeyOf(*task.item), std::nullopt};
-  return metadata_.WriteRecords(std::span(&gone, 1), /*sync=*/false);
+  std::vector<meta::RecordWrite> gone;
+  bool children = false;
+  for (const meta::CopyItem& item : task.items) {
+    children |= item.reason == meta::CopyReason::kPlace;
+    gone.push_back({meta::KeyOf(item), std::nullopt});
+  }
+  if (children) PXFS_TRY(QueueChildren(task.inode));
+  return gone.empty() ? Status() : metadata_.WriteRecords(gone, /*sync=*/false);
 }
 
 // What a directory holds is queued before the directory's own item goes.

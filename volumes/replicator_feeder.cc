@@ -170,6 +170,10 @@ bool CopyFeeder::Push(CopyTask task) {
 Status CopyFeeder::FeedQueue(const std::vector<VolumeInfo>& volumes) {
   volume_items_.clear();
   bool more = false;
+  // A file that is written again and again has many, and one look settles them all. Not so the
+  // moves of rebalancing, which say what is to be done.
+  std::vector<CopyTask> found;
+  std::unordered_map<InodeId, size_t> place;
   for (std::string after;;) {
     PXFS_ASSIGN(const auto records, metadata_.ScanRecords(meta::kCopyQueuePrefix, after, kBatch));
     for (const meta::Record& record : records) {
@@ -177,10 +181,16 @@ Status CopyFeeder::FeedQueue(const std::vector<VolumeInfo>& volumes) {
       const auto item = meta::ParseCopyItem(record.key);
       if (!item) return Fail(Code::kCorruption, "not a queued copy: " + record.key);
       if (item->reason != CopyReason::kVolume) {
-        if (HasRoom())
-          Push({item->inode, item, nullptr});
-        else
+        const bool merges = item->reason != CopyReason::kRebalance;
+        const auto known = place.find(item->inode);
+        if (merges && known != place.end()) {
+          found[known->second].items.push_back(*item);
+        } else if (found.size() < kReady) {
+          if (merges) place[item->inode] = found.size();
+          found.push_back({item->inode, {*item}, nullptr});
+        } else {
           more = true;
+        }
         continue;
       }
       const VolumeId volume(item->inode.value);
@@ -192,6 +202,12 @@ Status CopyFeeder::FeedQueue(const std::vector<VolumeInfo>& volumes) {
       PXFS_TRY(metadata_.WriteRecords(std::span(&removed, 1), /*sync=*/false));
     }
     if (records.size() < kBatch || more) break;
+  }
+  for (CopyTask& task : found) {
+    if (HasRoom())
+      Push(std::move(task));
+    else
+      more = true;
   }
   std::lock_guard lock(mutex_);
   more_ = more;
@@ -234,7 +250,7 @@ Status CopyFeeder::FeedPass(std::shared_ptr<VolumePass> shared) {
   while (!pass.listed && HasRoom()) {
     PXFS_ASSIGN(const auto inodes, metadata_.ListVolumeInodes(pass.volume, pass.after, kBatch));
     for (const InodeId inode : inodes) {
-      if (Push({inode, std::nullopt, shared})) continue;
+      if (Push({inode, {}, shared})) continue;
       std::lock_guard lock(mutex_);
       pass.left_over = true;
     }
@@ -265,7 +281,8 @@ Status CopyFeeder::EndPass(VolumePass& pass) {
   }
   Clock::duration pause = kRetry;
   if (pass.why == VolumePass::Why::kAway)
-    pause = std::max<Clock::duration>(kAwayAgain, (Clock::now() - pass.begun) * kAwayShare);
+    pause = std::max<Clock::duration>(left_over ? kRetry : kAwayAgain,
+                                      (Clock::now() - pass.begun) * kAwayShare);
   pass.begun = pass.next = Clock::now() + pause;
   pass.after = InodeId();
   pass.listed = false;

@@ -41,7 +41,7 @@ struct VolumePass;
 
 struct CopyTask {
   InodeId inode;
-  std::optional<meta::CopyItem> item;  // of the queue
+  std::vector<meta::CopyItem> items;  // of the queue: all that were there for the inode
   std::shared_ptr<VolumePass> pass;    // else
 };
 

@@ -24,6 +24,8 @@ void AddMountVerbs(CLI::App& app, Command& command);
 void AddPolicyVerbs(CLI::App& app, Command& command);
 
 // Below `pxfs volume`.
+void AddVolumeDrain(CLI::App& group, Command& command);
+void AddVolumeRebalance(CLI::App& group, Command& command);
 void AddVolumeRemove(CLI::App& group, Command& command);
 
 }  // namespace pxfs::cli

@@ -1,11 +1,7 @@
-// pxfs volume add|ls|set|drain (and rm, in a file of its own)
-#include <unistd.h>
+// pxfs volume add|ls|set; drain, rebalance and rm are in files of their own
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
 
 #include "base/bytes.h"
 #include "cli/byte_size.h"
@@ -20,11 +16,6 @@ namespace {
 
 struct AddOptions {
   std::vector<std::string> volumes;
-};
-
-struct DrainOptions {
-  std::string name;
-  bool wait = false;
 };
 
 struct SetOptions {
@@ -132,42 +123,10 @@ Result<int> Set(const Command& command, const SetOptions& options) {
   return kOk;
 }
 
-// Who serves the cluster moves the files; without anybody it begins with the next mount.
-Result<int> Drain(const Command& command, const DrainOptions& options) {
-  constexpr auto kLook = std::chrono::milliseconds(200);
-  PXFS_ASSIGN(const auto cluster, OpenCluster(command));
-  PXFS_ASSIGN(meta::VolumeInfo volume, FindVolumeByName(*cluster, options.name));
-  PXFS_ASSIGN(const std::vector<meta::VolumeInfo> listed, cluster->metadata().ListVolumes());
-  const bool elsewhere = std::any_of(listed.begin(), listed.end(), [&](const auto& other) {
-    return other.id != volume.id && other.state == meta::VolumeState::kOnline;
-  });
-  if (!elsewhere)
-    return Fail(Code::kInvalid, options.name + ": no other volume is online to take its files");
-  if (options.wait && cluster->embedded())
-    return Fail(Code::kInvalid, "nobody serves the cluster, so nothing would move; mount it first");
-  volume.state = meta::VolumeState::kDraining;
-  PXFS_TRY(cluster->metadata().UpdateVolume(volume));
-  PXFS_TRY(cluster->metadata().Sync());
-  const uint64_t begin = volume.objects;
-  const bool shows = options.wait && ::isatty(STDERR_FILENO);
-  while (options.wait && volume.objects > 0) {
-    if (shows)
-      std::fprintf(stderr, "\r%s: %lu of %lu objects are left ", options.name.c_str(),
-                   volume.objects, begin);
-    std::this_thread::sleep_for(kLook);
-    PXFS_ASSIGN(volume, FindVolumeByName(*cluster, options.name));
-    if (volume.state == meta::VolumeState::kOnline)
-      return Fail(Code::kInterrupted, options.name + ": somebody has put it online again");
-  }
-  if (shows) std::fprintf(stderr, "\r\033[K");
-  if (options.wait) std::printf("volume %s is empty\n", options.name.c_str());
-  return kOk;
-}
-
 }  // namespace
 
 void AddVolumeVerbs(CLI::App& app, Command& command) {
-  CLI::App* group = AddVerbGroup(app, command, "volume", "Volumes: add, ls, set, drain, rm");
+  CLI::App* group = AddVerbGroup(app, command, "volume", "Volumes: add, ls, set, drain, rebalance, rm");
 
   auto add_options = std::make_shared<AddOptions>();
   CLI::App* add = AddVerb(*group, command, "add", "Add a new or empty directory as a volume",
@@ -188,15 +147,8 @@ void AddVolumeVerbs(CLI::App& app, Command& command) {
                   "second for copying, 0: no limit), or LABEL=VALUE (no value: remove it)")
       ->required();
 
-  auto drain_options = std::make_shared<DrainOptions>();
-  CLI::App* drain =
-      AddVerb(*group, command, "drain",
-              "Move everything off a volume, while it is in use; 'pxfs volume set NAME "
-              "state=online' ends that",
-              [&command, drain_options] { return Drain(command, *drain_options); });
-  drain->add_option("NAME", drain_options->name, "The volume")->required();
-  drain->add_flag("--wait", drain_options->wait, "Return once it is empty");
-
+  AddVolumeDrain(*group, command);
+  AddVolumeRebalance(*group, command);
   AddVolumeRemove(*group, command);
 }
 
