@@ -4,6 +4,8 @@
 
 #include <filesystem>
 
+#include "meta/check.h"
+#include "meta/fsck.h"
 #include "meta/keys.h"
 #include "meta/leveldb_engine.h"
 #include "meta/records.h"
@@ -303,6 +305,50 @@ TEST_F(MaintenanceTest, ObjectsFromBeforeALoadedDumpStay) {
   LosePower();
   EXPECT_EQ(*SettlePowerLoss(*metadata_->keeper(), *volumes_), 0u);
   EXPECT_TRUE(std::filesystem::exists(volume_.path + "/" + stray.RelativePath()));
+}
+
+// An object that is being copied to is nobody's yet, and still not to be deleted or adopted: not by
+// the sweep, not by the checker, not by fsck.
+TEST_F(MaintenanceTest, AnObjectThatIsSetAsideForACopyIsNoStray) {
+  const auto file = MakeClosed("file", "0123456789");
+  const meta::VolumeInfo other = AddVolume("v2");
+  LosePower();
+  ctx_.session = OpenSession();
+  const auto ticket = metadata_->BeginCopy(ctx_, file.attr.inode, other.id);
+  ASSERT_TRUE(ticket) << ticket.error().message();
+  const ObjectName name{file.attr.inode, ticket->object.object_generation};
+  const ObjectOwner owner;
+  ASSERT_TRUE(volumes_->Require(other.id));
+  ASSERT_TRUE((*volumes_->Require(other.id))->OpenObject(name, O_RDWR | O_CREAT, &owner));
+  ASSERT_TRUE(metadata_->keeper()->PowerWasLost());
+  EXPECT_EQ(*SettlePowerLoss(*metadata_->keeper(), *volumes_), 0u);
+  EXPECT_TRUE(std::filesystem::exists(other.path + "/" + name.RelativePath()));
+
+  // The process that copies dies.
+  volumes_.reset();
+  metadata_.reset();
+  {
+    const auto engine = meta::OpenLevelDb(temporary_ / "meta/leveldb", false);
+    ASSERT_TRUE(engine);
+    const auto problems = meta::CheckStore(**engine);
+    ASSERT_TRUE(problems);
+    EXPECT_EQ(*problems, std::vector<std::string>{});
+  }
+  {
+    const auto fsck = meta::StoreFsck::Open(temporary_ / "meta", milliseconds(0));
+    ASSERT_TRUE(fsck) << fsck.error().message();
+    const auto unknown = (*fsck)->Unknown(std::span(&ticket->object, 1));
+    ASSERT_TRUE(unknown);
+    EXPECT_TRUE(unknown->empty());
+  }
+  // With its session it is reclaimed.
+  OpenStore(/*create=*/false);
+  volumes_ = std::make_unique<VolumeSet>(kCluster, *metadata_);
+  ASSERT_TRUE(volumes_->Refresh());
+  ASSERT_TRUE(RecoverOpenFiles(*metadata_, *volumes_));
+  ASSERT_TRUE(ReclaimOnce(*metadata_, *volumes_, 10, milliseconds(0)));
+  EXPECT_FALSE(std::filesystem::exists(other.path + "/" + name.RelativePath()));
+  EXPECT_TRUE(ObjectExists(file));
 }
 
 }  // namespace
