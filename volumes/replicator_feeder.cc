@@ -49,8 +49,8 @@ constexpr size_t kReady = 256, kLow = 32;
 std::optional<VolumePass::Why> WhyLook(const VolumeInfo& volume, bool has_items, bool away_long) {
   if (volume.state == VolumeState::kOffline)
     return away_long ? std::optional(VolumePass::Why::kAway) : std::nullopt;
-  if (has_items) return VolumePass::Why::kReturned;
   if (volume.state == VolumeState::kDraining) return VolumePass::Why::kDraining;
+  if (has_items) return VolumePass::Why::kReturned;
   return std::nullopt;
 }
 
@@ -125,7 +125,9 @@ Status CopyFeeder::WatchVolumes(const std::vector<VolumeInfo>& volumes) {
       else
         away_since_.erase(volume.id);
     }
-    if (away && volume.objects > 0) PXFS_TRY(NoteAway(volume.id));
+    // A drain that is called off leaves copies that were made in the place of what still lies there.
+    const bool leaves = away || volume.state == VolumeState::kDraining;
+    if (leaves && volume.objects > 0) PXFS_TRY(NoteAway(volume.id));
   }
   return {};
 }

@@ -115,8 +115,10 @@ Result<CopyCensus> LocalService::GetCopyCensus() {
       const auto item = ParseCopyItem(record.key);
       if (!item) continue;
       if (item->reason == CopyReason::kVolume) {
-        // Waits until the volume is back.
-        if (std::find(away.begin(), away.end(), VolumeId(item->inode.value)) == away.end())
+        // Else it waits until the volume is back, or not draining any more.
+        const VolumeInfo* volume = FindVolume(*volumes, VolumeId(item->inode.value));
+        if (volume && volume->state != VolumeState::kOffline &&
+            volume->state != VolumeState::kDraining)
           counter.AddQueued(nullptr);
         continue;
       }

@@ -12,9 +12,11 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "tests/crash/store_inspection.h"
 #include "tests/support/eventually.h"
+#include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
 
 namespace pxfs::test {
@@ -30,6 +32,13 @@ inline std::string ReadText(const std::string& path) {
 
 inline void WriteText(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
+}
+
+// What takes long because it waits for files to be out of use runs in one shape, unless there is
+// time for both.
+inline std::vector<Shape> ShapesInTime() {
+  if (LongRun()) return {Shape::kEmbedded, Shape::kDaemon};
+  return {Shape::kEmbedded};
 }
 
 class CopiesTest : public testing::TestWithParam<Shape> {

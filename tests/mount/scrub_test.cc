@@ -52,7 +52,7 @@ class ScrubTest : public CopiesTest {
     return good == 2 && replicas.size() == 2;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Shapes, ScrubTest, testing::Values(Shape::kEmbedded, Shape::kDaemon),
+INSTANTIATE_TEST_SUITE_P(Shapes, ScrubTest, testing::ValuesIn(ShapesInTime()),
                          [](const auto& info) { return ToString(info.param); });
 
 TEST_P(ScrubTest, ADamagedCopyIsReplacedByAGoodOne) {

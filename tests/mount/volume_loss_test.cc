@@ -43,7 +43,7 @@ class VolumeLossTest : public CopiesTest {
     return paths;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Shapes, VolumeLossTest, testing::Values(Shape::kEmbedded, Shape::kDaemon),
+INSTANTIATE_TEST_SUITE_P(Shapes, VolumeLossTest, testing::ValuesIn(ShapesInTime()),
                          [](const auto& info) { return ToString(info.param); });
 
 TEST_P(VolumeLossTest, WhatIsAwayTooLongIsMadeAnewAndWhatReturnsFitsIn) {

@@ -1,5 +1,6 @@
 // Volumes that are emptied or evened out while their files are read, written and made: nothing is
 // lost or doubled, nobody sees an error, and nothing is left behind.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "base/unique_fd.h"
 #include "tests/mount/copies_fixture.h"
 #include "tests/support/long_run.h"
 
@@ -27,7 +29,7 @@ class VolumeMovesTest : public CopiesTest {
     return ~0ull;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Shapes, VolumeMovesTest, testing::Values(Shape::kEmbedded, Shape::kDaemon),
+INSTANTIATE_TEST_SUITE_P(Shapes, VolumeMovesTest, testing::ValuesIn(ShapesInTime()),
                          [](const auto& info) { return ToString(info.param); });
 
 // Each thread has files of its own, so each knows what they must hold.
@@ -83,6 +85,21 @@ TEST_P(VolumeMovesTest, AVolumeIsDrainedUnderLoad) {
   AwaitQuiet();
   EXPECT_EQ(ObjectsOn("v1") + ObjectsOn("v3"), static_cast<uint64_t>(files));
   Pxfs({"volume", "rm", "v2"});
+}
+
+TEST_P(VolumeMovesTest, ADrainThatIsCalledOffLeavesNoFurtherCopies) {
+  StartCluster({});
+  WriteText(Path("f"), "content");
+  const std::string volume = *Volumes("f").begin();
+  UniqueFd reader(::open(Path("f").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  Pxfs({"volume", "drain", volume});
+  // It has its copy, and the one in use stays.
+  EXPECT_TRUE(Eventually([&] { return Replicas("f").size() == 2; }));
+  Pxfs({"volume", "set", volume, "state=online"});
+  reader.reset();
+  AwaitCopies("f", 1);
+  AwaitQuiet();
 }
 
 TEST_P(VolumeMovesTest, FilesMoveToVolumesThatAreLessFull) {

@@ -30,7 +30,7 @@ class WishesTest : public CopiesTest {
                : errno;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Shapes, WishesTest, testing::Values(Shape::kEmbedded, Shape::kDaemon),
+INSTANTIATE_TEST_SUITE_P(Shapes, WishesTest, testing::ValuesIn(ShapesInTime()),
                          [](const auto& info) { return ToString(info.param); });
 
 TEST_P(WishesTest, AFileKeepsTheCopiesThatWereAskedFor) {
