@@ -14,6 +14,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "base/access_times.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "fs/open_table.h"
@@ -84,6 +85,13 @@ class FileSystem {
   ShownAttr Show(const meta::Attr& attr, std::optional<OpenFileRef> file);
   fuse_entry_param EntryOf(const meta::Attr& attr);
 
+  // The rule of the mount, also for what is open already.
+  void SetAccessTimes(const AccessTimes& rule);
+  // A directory was listed, or the target of a symlink read, by a request (what the kernel has
+  // cached it reads without one): moves its access time where the rule says so.
+  enum class Accessed { kDirectory, kSymlink };
+  void MoveAccessTime(InodeId inode, Accessed what);
+
   // An inode lost its last name by a request of this mount, or by another session's: it is kept
   // until the kernel forgets it. A new name (linkat of a nameless file) ends that.
   void AddOrphan(InodeId inode);
@@ -114,6 +122,8 @@ class FileSystem {
   const FileSystemOptions options_;
   OpenTable open_files_;
   RouteCounters counters_;
+  // Until the mount is there nobody reads.
+  std::atomic<AccessTimes> access_times_{AccessTimes{AccessTimes::Rule::kNever, false}};
 
   std::mutex orphans_mutex_;
   std::unordered_set<InodeId> orphans_;  // guarded by orphans_mutex_

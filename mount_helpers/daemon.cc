@@ -58,6 +58,8 @@ class Daemon {
   void ForgetCaches();
   std::string OfflineVolumes() const;
   void Ready();
+  Status LearnOptions();
+  void OptionsAre(const std::string& options);
   void MountGone();
   [[noreturn]] void HandOver();
 
@@ -212,6 +214,7 @@ Status Daemon::Prepare() {
                                                   *transport_, *state_, session_id_, fs_options);
   PXFS_ASSIGN(session_, fs::Session::Create(*file_system_, *transport_, revoker_));
   if (state_->mounted()) {
+    PXFS_TRY(LearnOptions());
     file_system_->TreatAllAsOrphans();
     if (session_is_new_) file_system_->open_files().RegainGrants();
     return {};
@@ -223,7 +226,15 @@ Status Daemon::Prepare() {
               data.c_str()) != 0)
     return FailErrno(errno, "mounting on " + options_.mountpoint);
   state_->SetMounted();
-  return {};
+  return LearnOptions();
+}
+
+// The watcher comes later than the first requests.
+Status Daemon::LearnOptions() {
+  const auto options = OptionsOfMount(options_.mountpoint);
+  if (options) OptionsAre(*options);
+  // Unmounted already: nobody will know of access times.
+  return options || options.error() == Code::kNotFound ? Status() : Fail(options.error());
 }
 
 // A warning for each volume that is not here: the rest is served.
@@ -259,7 +270,9 @@ void Daemon::Ready() {
             capabilities.passthrough ? " with passthrough" : "");
   // Not earlier: who waits for the mount may look for its record next.
   Tell(OfflineVolumes() + "ok");
-  auto watcher = MountWatcher::Start(options_.mountpoint, [this] { MountGone(); });
+  auto watcher = MountWatcher::Start(
+      options_.mountpoint, [this](const std::string& options) { OptionsAre(options); },
+      [this] { MountGone(); });
   if (!watcher) {  // unmounted already: the requests will end
     log::warn("{}", watcher.error().message());
     return;
@@ -272,6 +285,11 @@ void Daemon::Ready() {
     log::error("this mount cannot be upgraded: {}", orders.error().message());
   present_ = true;
   if (host_) host_->MountReady();
+}
+
+// Those that the kernel keeps for the mount, and that a remount changes.
+void Daemon::OptionsAre(const std::string& options) {
+  file_system_->SetAccessTimes(AccessTimes::FromMountOptions(options));
 }
 
 // Containers have the file system mounted too, and would keep it alive.

@@ -17,32 +17,49 @@ namespace {
 
 constexpr const char* kMountInfo = "/proc/self/mountinfo";
 
-// The ids of this namespace's mounts that `matches` accepts, the newest last. Fields: proc(5).
+struct Found {
+  int id = 0;  // 0: none
+  std::string options;
+};
+
+// The newest of this namespace's mounts that `matches` accepts. Fields: proc(5).
 template <typename Matches>
-int FindMount(Matches matches) {
-  int found = 0;
+Found FindMount(Matches matches) {
+  Found found;
   std::ifstream file(kMountInfo);
   for (std::string line; std::getline(file, line);) {
     std::istringstream fields(line);
     int id = 0, parent = 0;
-    std::string device, root, mountpoint;
-    if (fields >> id >> parent >> device >> root >> mountpoint &&
+    std::string device, root, mountpoint, options;
+    if (fields >> id >> parent >> device >> root >> mountpoint >> options &&
         matches(id, UnescapeMountField(mountpoint)))
-      found = id;
+      found = {id, std::move(options)};
   }
   return found;
 }
 
+Found FindMountOn(const std::string& mountpoint) {
+  return FindMount([&](int, const std::string& at) { return at == mountpoint; });
+}
+
 }  // namespace
 
-Result<std::unique_ptr<MountWatcher>> MountWatcher::Start(const std::string& mountpoint,
-                                                          std::function<void()> gone) {
+Result<std::string> OptionsOfMount(const std::string& mountpoint) {
+  Found found = FindMountOn(mountpoint);
+  if (found.id == 0) return Fail(Code::kNotFound, mountpoint + ": not a mount point");
+  return std::move(found.options);
+}
+
+Result<std::unique_ptr<MountWatcher>> MountWatcher::Start(
+    const std::string& mountpoint, std::function<void(const std::string&)> options,
+    std::function<void()> gone) {
   std::unique_ptr<MountWatcher> watcher(new MountWatcher());
   PXFS_ASSIGN(watcher->mounts_, OpenAt(AT_FDCWD, kMountInfo, O_RDONLY));
   watcher->stop_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
   if (!watcher->stop_) return FailErrno(errno, "eventfd");
-  watcher->mount_id_ = FindMount([&](int, const std::string& at) { return at == mountpoint; });
+  watcher->mount_id_ = FindMountOn(mountpoint).id;
   if (watcher->mount_id_ == 0) return Fail(Code::kNotFound, mountpoint + ": not a mount point");
+  watcher->options_ = std::move(options);
   watcher->gone_ = std::move(gone);
   watcher->thread_ = std::thread([self = watcher.get()] { self->Loop(); });
   return watcher;
@@ -56,8 +73,11 @@ MountWatcher::~MountWatcher() {
 }
 
 void MountWatcher::Loop() {
+  std::string options;
   for (;;) {
-    if (FindMount([&](int id, const std::string&) { return id == mount_id_; }) == 0) return gone_();
+    const Found now = FindMount([&](int id, const std::string&) { return id == mount_id_; });
+    if (now.id == 0) return gone_();
+    if (now.options != options) options_(options = now.options);
     // The kernel signals a change of the mount table as an exceptional condition.
     pollfd events[] = {{mounts_.get(), POLLPRI, 0}, {stop_.get(), POLLIN, 0}};
     while (::poll(events, 2, -1) < 0 && errno == EINTR) {

@@ -1,8 +1,10 @@
-// MountWatcher: notices that a mount has been taken away from its place. The file system may live
-// on then (lazily unmounted, or containers still have it), so the end of requests does not tell.
+// MountWatcher: notices that a mount has been taken away from its place, or got other options. The
+// file system may live on then (lazily unmounted, or containers still have it), so the end of
+// requests does not tell; and a FUSE file system is not told of a remount.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -11,12 +13,17 @@
 
 namespace pxfs::mount_helpers {
 
+// The options of the newest mount on `mountpoint`; kNotFound: there is none.
+Result<std::string> OptionsOfMount(const std::string& mountpoint);
+
 class MountWatcher {
  public:
-  // Calls `gone` once, from a thread of its own, when the newest mount on `mountpoint` is no longer
-  // there. kNotFound: there is none.
-  static Result<std::unique_ptr<MountWatcher>> Start(const std::string& mountpoint,
-                                                     std::function<void()> gone);
+  // Calls `options`, from a thread of its own, with the options of the newest mount on `mountpoint`
+  // as it finds them ("rw,relatime"), then whenever they have changed; and `gone` once, when the
+  // mount is no longer there. kNotFound: there is none.
+  static Result<std::unique_ptr<MountWatcher>> Start(
+      const std::string& mountpoint, std::function<void(const std::string&)> options,
+      std::function<void()> gone);
   ~MountWatcher();
 
  private:
@@ -25,6 +32,7 @@ class MountWatcher {
 
   int mount_id_ = 0;
   UniqueFd mounts_, stop_;
+  std::function<void(const std::string&)> options_;
   std::function<void()> gone_;
   std::thread thread_;
 };

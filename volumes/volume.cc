@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "volumes/identity.h"
 #include "volumes/origin.h"
+#include "volumes/private_mount.h"
 #include "volumes/read_only.h"
 
 namespace pxfs::volumes {
@@ -62,6 +63,26 @@ Result<std::shared_ptr<Volume>> Volume::Open(VolumeId id, const std::string& roo
   return std::make_shared<Volume>(id, root, std::move(found), std::move(*fd));
 }
 
+Status Volume::SetAccessTimes(const AccessTimes& rule) {
+  std::lock_guard lock(access_times_mutex_);
+  if (private_mount_) return volumes::SetAccessTimes(private_mount_.get(), rule);
+  PXFS_ASSIGN(private_mount_, MakePrivateMount(root_fd_.get(), rule));
+  private_mount_fd_ = private_mount_.get();
+  return {};
+}
+
+int Volume::opening_fd() const {
+  const int fd = private_mount_fd_;
+  return fd >= 0 ? fd : root_fd_.get();
+}
+
+Status Volume::CheckWritable() const {
+  if (private_mount_fd_ >= 0 && ::faccessat(root_fd_.get(), ".", W_OK, AT_EACCESS) != 0 &&
+      errno == EROFS)
+    return FailErrno(EROFS, root_);
+  return {};
+}
+
 Status Volume::MakeObjectDirectory(ObjectName name) const {
   const std::string directory = DirectoryOf(name);
   if (::mkdirat(root_fd_.get(), directory.c_str(), 0700) == 0 || errno == EEXIST) return {};
@@ -73,7 +94,7 @@ Result<UniqueFd> Volume::CreateObject(ObjectName name, int flags, const ObjectOw
   UniqueFd fd;
   PXFS_TRY(WithDirectory(
       [&] {
-        fd = UniqueFd(::openat(root_fd_.get(), path.c_str(), flags | O_CREAT | O_EXCL | O_CLOEXEC,
+        fd = UniqueFd(::openat(opening_fd(), path.c_str(), flags | O_CREAT | O_EXCL | O_CLOEXEC,
                                owner.mode & 07777));
         return fd ? 0 : errno;
       },
@@ -96,9 +117,10 @@ Result<UniqueFd> Volume::CreateObject(ObjectName name, int flags, const ObjectOw
 Result<UniqueFd> Volume::OpenObject(ObjectName name, int flags, const ObjectOwner* owner) const {
   if ((flags & O_CREAT) && !owner)
     return Fail(Code::kInvalid, name.RelativePath() + ": an object is made with an owner only");
+  if ((flags & O_ACCMODE) != O_RDONLY) PXFS_TRY(CheckWritable());
   if ((flags & O_CREAT) && (flags & O_EXCL)) return CreateObject(name, flags, *owner);
   const std::string path = name.RelativePath();
-  const int fd = ::openat(root_fd_.get(), path.c_str(), (flags & ~O_CREAT) | O_CLOEXEC);
+  const int fd = ::openat(opening_fd(), path.c_str(), (flags & ~O_CREAT) | O_CLOEXEC);
   if (fd >= 0) return UniqueFd(fd);
   if (errno != ENOENT) return FailErrno(errno, root_ + "/" + path);
   if (!(flags & O_CREAT)) return Fail(Code::kNotFound);

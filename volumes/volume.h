@@ -9,6 +9,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/access_times.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -66,6 +68,10 @@ class Volume {
   // not there, and its directory as needed. Pass O_EXCL too where it cannot exist yet: that saves a
   // look.
   Result<UniqueFd> OpenObject(ObjectName name, int flags, const ObjectOwner* owner = nullptr) const;
+  // Reading what OpenObject opens from now on moves access times by this rule; after the first call
+  // also what is open already. Until then, or if it fails, they move as the mount of the volume's
+  // disk has it.
+  Status SetAccessTimes(const AccessTimes& rule);
   Result<struct stat> StatObject(ObjectName name) const;
   // Owner, mode and times as the inode's. kNotFound where there is no object.
   Status SetOwner(ObjectName name, const ObjectOwner& owner) const;
@@ -98,6 +104,10 @@ class Volume {
   Volume(VolumeId id, std::string root, VolumeIdentity identity, UniqueFd root_fd);
 
  private:
+  // Where objects are opened: the private mount, or the root where there is none.
+  int opening_fd() const;
+  // The private mount does not become read-only when the volume's own mount does.
+  Status CheckWritable() const;
   Result<UniqueFd> CreateObject(ObjectName name, int flags, const ObjectOwner& owner) const;
   Status MakeObjectDirectory(ObjectName name) const;
 
@@ -105,6 +115,9 @@ class Volume {
   const std::string root_;
   const VolumeIdentity identity_;
   const UniqueFd root_fd_;
+  std::mutex access_times_mutex_;
+  UniqueFd private_mount_;                  // guarded by access_times_mutex_; made once
+  std::atomic<int> private_mount_fd_{-1};  // of it, to be read without the lock
 };
 
 // meta's times and attributes of an object, from its stat.
@@ -130,6 +143,8 @@ class VolumeSet {
   std::vector<std::shared_ptr<Volume>> All() const;
   // Looks at the disk now: less is free than the volume keeps in reserve.
   bool BelowReserve(const Volume& volume) const;
+  // Volume::SetAccessTimes for all, also those that come later. A failure is logged.
+  void SetAccessTimes(const AccessTimes& rule) const;
   // How busy they are, as far as this process knows.
   VolumeLoad& load() const { return load_; }
   // The current replicas on volumes that are here, in the order in which a reader shall try them:
@@ -158,8 +173,9 @@ class VolumeSet {
   const std::string cluster_uuid_;
   meta::MetadataService& metadata_;
   const bool reports_;
-  mutable std::mutex mutex_;  // guards known_
+  mutable std::mutex mutex_;  // guards known_ and access_times_
   mutable std::unordered_map<VolumeId, Known> known_;
+  mutable std::optional<AccessTimes> access_times_;
   mutable VolumeLoad load_;
 };
 

@@ -4,6 +4,16 @@
 
 namespace pxfs::volumes {
 
+namespace {
+
+void Apply(const AccessTimes& rule, Volume& volume) {
+  if (auto set = volume.SetAccessTimes(rule); !set)
+    log::warn("volume {}: access times follow the mount of its disk: {}", volume.name(),
+              set.error().message());
+}
+
+}  // namespace
+
 VolumeSet::VolumeSet(std::string cluster_uuid, meta::MetadataService& metadata, bool reports)
     : cluster_uuid_(std::move(cluster_uuid)),
       metadata_(metadata),
@@ -72,6 +82,11 @@ Status VolumeSet::Refresh() const {
   }
   {
     std::lock_guard lock(mutex_);
+    for (const auto& [id, known] : now) {
+      const auto old = before.find(id);
+      const bool is_new = old == before.end() || old->second.volume != known.volume;
+      if (access_times_ && known.volume && is_new) Apply(*access_times_, *known.volume);
+    }
     known_ = now;
   }
   if (!reports_) return {};
@@ -121,6 +136,13 @@ std::vector<std::shared_ptr<Volume>> VolumeSet::All() const {
 bool VolumeSet::BelowReserve(const Volume& volume) const {
   const auto info = Info(volume.id());
   return info && volume.FreeBytes() <= info->reserve_bytes;
+}
+
+void VolumeSet::SetAccessTimes(const AccessTimes& rule) const {
+  std::lock_guard lock(mutex_);
+  access_times_ = rule;
+  for (const auto& [id, known] : known_)
+    if (known.volume) Apply(rule, *known.volume);
 }
 
 std::optional<meta::VolumeInfo> VolumeSet::Info(VolumeId id) const {

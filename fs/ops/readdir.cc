@@ -62,6 +62,7 @@ void List(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, bool p
   const InodeId directory = fs.InodeOf(node);
   const auto ctx = fs.ContextOf(request);
   Listing listing(request, size, plus);
+  const bool from_the_start = offset == 0;
   uint64_t cookie = offset > kDotDotOffset ? static_cast<uint64_t>(offset) : 0;
   for (;;) {
     auto page = fs.metadata().ReadDirectory(ctx, directory, cookie, kPageEntries, plus);
@@ -82,6 +83,7 @@ void List(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, bool p
     }
     if (full || page->end) break;
   }
+  if (from_the_start) fs.MoveAccessTime(directory, FileSystem::Accessed::kDirectory);
   listing.Reply();
 }
 

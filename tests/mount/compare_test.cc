@@ -98,10 +98,6 @@ constexpr KnownDifference kKnownDifferences[] = {
     {"OpenAppendTurnedOff", true,
      "Linux opens the backing file with the flags of open(2) and does not tell it of a later "
      "fcntl(F_SETFL)"},
-    {"AccessTimeOfADirectory", false,
-     "Linux leaves it to a FUSE file system, and it would make a write of every first listing"},
-    {"AccessTimeOfASymlink", false,
-     "Linux leaves it to a FUSE file system, and reads targets from its cache without asking"},
     {"FileFlags", false,
      "pxfs keeps no flags, so it refuses them (ENOTTY) rather than forget them"},
     {"SetIdAllAndWritingByThePrivileged", false,

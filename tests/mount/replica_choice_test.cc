@@ -86,9 +86,13 @@ class ReplicaChoiceTest : public testing::Test {
     for (const auto& entry : stdfs::directory_iterator(
              "/proc/" + std::to_string(mounted_->mount().record().daemon_pid) + "/fd", error)) {
       const std::string target = stdfs::read_symlink(entry.path(), error).string();
+      if (target.find("/objects/") == target.npos || target.find(object) == target.npos) continue;
+      // Objects are opened through a private mount, whose place no path tells; each volume has a
+      // file system of its own.
+      struct stat opened, root;
       for (size_t i = 0; i < volumes.size(); ++i)
-        if (target.starts_with(volumes[i] + "/objects/") &&
-            target.find(object) != std::string::npos)
+        if (::stat(entry.path().c_str(), &opened) == 0 && ::stat(volumes[i].c_str(), &root) == 0 &&
+            opened.st_dev == root.st_dev)
           found = static_cast<int>(i);
     }
     return found;

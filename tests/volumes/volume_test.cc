@@ -271,6 +271,45 @@ TEST_F(MountedVolumeTest, InspectSeesReadOnly) {
   EXPECT_EQ(volume_->OpenObject(kObject, O_RDWR | O_CREAT, &owner).error().code(), Code::kReadOnly);
 }
 
+// Opened through a private mount, and yet as the volume's own mount has it.
+TEST_F(MountedVolumeTest, ReadOnlyHoldsWhateverTheRuleOfAccessTimes) {
+  ASSERT_TRUE(volume_->SetAccessTimes({AccessTimes::Rule::kAlways, true}));
+  const ObjectOwner owner;
+  ASSERT_TRUE(volume_->OpenObject(kObject, O_RDWR | O_CREAT, &owner));
+  ASSERT_EQ(::mount("", root_.c_str(), "", MS_REMOUNT | MS_BIND | MS_RDONLY, ""), 0);
+  EXPECT_EQ(volume_->OpenObject(kObject, O_RDWR).error().code(), Code::kReadOnly);
+  EXPECT_EQ(volume_->OpenObject({InodeId(2), 1}, O_RDWR | O_CREAT | O_EXCL, &owner).error().code(),
+            Code::kReadOnly);
+  EXPECT_TRUE(volume_->OpenObject(kObject, O_RDONLY));
+}
+
+TEST_F(MountedVolumeTest, AccessTimesFollowTheRuleAlsoOfWhatIsOpen) {
+  const ObjectOwner owner;
+  const auto read = [](const UniqueFd& fd) {
+    char byte;
+    ASSERT_EQ(::pread(fd.get(), &byte, 1, 0), 1);
+  };
+  const meta::Timestamp old{1000, 0};
+  const auto moved = [&] { return ContentOf(*volume_->StatObject(kObject)).atime != old; };
+  ASSERT_TRUE(volume_->SetAccessTimes({AccessTimes::Rule::kNever, true}));
+  const auto fd = volume_->OpenObject(kObject, O_RDWR | O_CREAT, &owner);
+  ASSERT_TRUE(fd);
+  ASSERT_TRUE(WriteAll(fd->get(), "content"));
+  ASSERT_TRUE(volume_->SetTimes(kObject, old, {500, 0}));
+  read(*fd);
+  EXPECT_FALSE(moved());
+  ASSERT_TRUE(volume_->SetAccessTimes({AccessTimes::Rule::kAlways, true}));
+  read(*fd);
+  EXPECT_TRUE(moved());
+  ASSERT_TRUE(volume_->SetAccessTimes({AccessTimes::Rule::kNever, true}));
+  ASSERT_TRUE(volume_->SetTimes(kObject, old, {2000, 0}));
+  read(*fd);
+  EXPECT_FALSE(moved());
+  ASSERT_TRUE(volume_->SetAccessTimes({AccessTimes::Rule::kRelative, true}));
+  read(*fd);
+  EXPECT_TRUE(moved());
+}
+
 TEST_F(MountedVolumeTest, InspectSeesAnotherFileSystemInItsPlace) {
   ASSERT_EQ(::mount("pxfs-test", root_.c_str(), "tmpfs", 0, "size=1m"), 0);
   EXPECT_FALSE(volume_->Inspect().usable);
