@@ -361,8 +361,11 @@ Result<meta::Location> OpenTable::MoveFirst(const meta::CallContext& ctx, Turn& 
 
 Status OpenTable::BeginReading(const meta::CallContext& ctx, Turn& file) {
   if (file->in_use()) return {};
-  const bool idle = file->record->backing_id > 0;
-  if (idle && std::chrono::steady_clock::now() - file->chosen < kChooseAgain) return {};
+  if (file->record->backing_id > 0) {
+    const auto age = std::chrono::steady_clock::now() - file->chosen;
+    const bool here = age < kLookAtVolume || env_.volumes->Find(VolumeId(file->record->volume));
+    if (here && age < kChooseAgain) return {};
+  }
   // The object that was found may have been moved before it is opened.
   constexpr int kAttempts = 5;
   std::vector<uint64_t> tried;

@@ -134,6 +134,8 @@ class OpenTable {
   static constexpr std::chrono::seconds kIdleTime{3};
   // A file that is opened again after that is looked up again, for a copy on a less busy volume.
   static constexpr std::chrono::seconds kChooseAgain{3};
+  // The same if its volume has gone.
+  static constexpr std::chrono::milliseconds kLookAtVolume{500};
   static constexpr std::chrono::milliseconds kIdleSlack{
       250};  // the same for those whose time is over
 

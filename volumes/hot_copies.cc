@@ -86,9 +86,12 @@ Status HotCopies::Look() {
     if (InUse(volume)) volumes.push_back({volume.id, volume.total_bytes, meta::Headroom(volume)});
   std::vector<HotDecision> decisions;
   for (const InodeId inode : candidates) {
-    PXFS_ASSIGN(const auto file, Describe(cluster, inode));
-    if (file) {
-      files.push_back(std::move(*file));
+    const auto file = Describe(cluster, inode);
+    if (!file) {
+      // One that cannot be looked at must not keep others from their copies.
+      log::warn("copies of hot inode {}: {}", inode.value, file.error().message());
+    } else if (*file) {
+      files.push_back(std::move(**file));
     } else if (const auto gone = records_.find(inode); gone != records_.end()) {
       for (const auto& [volume, record] : gone->second)
         decisions.push_back({false, inode, volume, "the file is gone"});

@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "meta/service.h"
+#include "volumes/disk_probe.h"
 #include "volumes/volume_load.h"
 
 namespace pxfs::volumes {
@@ -161,13 +162,14 @@ class VolumeSet {
   struct Known {
     meta::VolumeInfo info;
     std::shared_ptr<Volume> volume;  // null while offline
-    std::string problem;             // why it is offline
+    std::shared_ptr<DiskProbe> probe;
+    std::string problem;  // why it is offline
     meta::VolumeReport report;
   };
 
   // Null where metadata does not list it.
   std::optional<Known> Get(VolumeId id) const;
-  Known Look(const meta::VolumeInfo& info, std::shared_ptr<Volume> volume) const;
+  Known Look(const meta::VolumeInfo& info, const Known& before) const;
   uint64_t QueueOf(VolumeId id) const;
 
   const std::string cluster_uuid_;

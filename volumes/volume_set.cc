@@ -39,20 +39,24 @@ std::vector<const meta::Replica*> VolumeSet::Readable(const meta::Location& loca
   return readable;
 }
 
-VolumeSet::Known VolumeSet::Look(const meta::VolumeInfo& info,
-                                 std::shared_ptr<Volume> volume) const {
+VolumeSet::Known VolumeSet::Look(const meta::VolumeInfo& info, const Known& before) const {
   Known known;
   known.info = info;
+  known.probe = before.probe ? before.probe : std::make_shared<DiskProbe>();
+  const auto offline = [&](std::string problem) {
+    known.report.volume = info.id;
+    known.report.usable = false;
+    known.report.problem = known.problem = std::move(problem);
+    return known;
+  };
+  std::shared_ptr<Volume> volume = before.volume;
   if (!volume) {
     auto opened = Volume::Open(info.id, info.path, {cluster_uuid_, info.uuid, info.name});
-    if (!opened) {
-      known.report.volume = info.id;
-      known.report.usable = false;
-      known.report.problem = known.problem = opened.error().message();
-      return known;
-    }
+    if (!opened) return offline(opened.error().message());
     volume = std::move(*opened);
   }
+  if (const std::string silent = known.probe->Look(volume->root_fd()); !silent.empty())
+    return offline(info.path + ": " + silent);
   known.report = volume->Inspect();
   known.problem = known.report.problem;
   if (known.report.usable) known.volume = std::move(volume);
@@ -69,7 +73,7 @@ Status VolumeSet::Refresh() const {
   std::unordered_map<VolumeId, Known> now;
   for (const meta::VolumeInfo& info : listed) {
     const auto old = before.find(info.id);
-    Known known = Look(info, old == before.end() ? nullptr : old->second.volume);
+    Known known = Look(info, old == before.end() ? Known() : old->second);
     const std::string& previous = old == before.end() ? "" : old->second.problem;
     if (reports_ && known.problem != previous) {
       if (known.problem.empty())

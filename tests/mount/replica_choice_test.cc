@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -151,32 +152,45 @@ TEST_F(ReplicaChoiceTest, ReadingGoesOnElsewhereWhenAVolumeFails) {
   }
 }
 
-// A program that opens the same file over and over, with passthrough: the backing that is kept for
-// it between two opens is not kept for ever.
-TEST(ReplicaChoiceWithPassthroughTest, WhatIsReadAllTheTimeIsReadFromAllCopies) {
-  MountedOptions options;
-  options.cluster.volume_image_bytes = 128 << 20;
-  auto mounted = MountedCluster::Start(options);
-  ASSERT_TRUE(mounted) << mounted.error().message();
-  const std::string directory = (*mounted)->path() + "/d", file = directory + "/f";
-  ASSERT_TRUE(stdfs::create_directory(directory));
-  ASSERT_STATUS(RunOk({Program("pxfs"), "policy", "set", directory, "copies=2", "hot=off"}));
-  ASSERT_STATUS(WriteFileAtomically(file, std::string(kBytes, 'x')));
-  std::vector<std::string> objects;
-  EXPECT_TRUE(Eventually(
-      [&] {
-        objects.clear();
-        const auto outcome = RunProgram({Program("pxfs"), "where", file, "--json"});
-        if (!outcome) return false;
-        const auto json = nlohmann::json::parse(outcome->output, nullptr, false);
-        for (const auto& replica : json.at(0).at("replicas"))
-          if (replica["state"] == "current") objects.push_back(replica["object"]);
-        return objects.size() == 2;
-      },
-      kPatience));
-  ASSERT_STATUS(RunOk({"sync"}));
+// With passthrough, a file in d/ that has two copies.
+class ReplicaChoiceWithPassthroughTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    MountedOptions options;
+    options.cluster.volume_image_bytes = 128 << 20;
+    options.expected_errors = {"Input/output error"};
+    auto mounted = MountedCluster::Start(options);
+    ASSERT_TRUE(mounted) << mounted.error().message();
+    mounted_ = std::move(*mounted);
+    const std::string directory = mounted_->path() + "/d";
+    file_ = directory + "/f";
+    ASSERT_TRUE(stdfs::create_directory(directory));
+    ASSERT_STATUS(RunOk({Program("pxfs"), "policy", "set", directory, "copies=2", "hot=off"}));
+    ASSERT_STATUS(WriteFileAtomically(file_, std::string(kBytes, 'x')));
+    EXPECT_TRUE(Eventually(
+        [&] {
+          objects_.clear();
+          const auto outcome = RunProgram({Program("pxfs"), "where", file_, "--json"});
+          if (!outcome) return false;
+          const auto json = nlohmann::json::parse(outcome->output, nullptr, false);
+          for (const auto& replica : json.at(0).at("replicas"))
+            if (replica["state"] == "current") objects_.push_back(replica["object"]);
+          return objects_.size() == 2;
+        },
+        kPatience));
+    ASSERT_STATUS(RunOk({"sync"}));
+    for (const std::string& object : objects_) {
+      const UniqueFd fd(::open(object.c_str(), O_RDONLY | O_CLOEXEC));
+      ASSERT_EQ(::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+      ASSERT_FALSE(Cached(object));
+    }
+  }
+  void TearDown() override {
+    if (mounted_) EXPECT_STATUS(mounted_->Stop());
+  }
+
   // Who has been read has pages in the page cache.
-  const auto cached = [](const std::string& object) {
+  static bool Cached(const std::string& object) {
     const UniqueFd fd(::open(object.c_str(), O_RDONLY | O_CLOEXEC));
     void* const mapping = ::mmap(nullptr, kBytes, PROT_READ, MAP_SHARED, fd.get(), 0);
     if (mapping == MAP_FAILED) return false;
@@ -184,20 +198,49 @@ TEST(ReplicaChoiceWithPassthroughTest, WhatIsReadAllTheTimeIsReadFromAllCopies) 
     const bool there = ::mincore(mapping, 4096, &page) == 0 && (page & 1) != 0;
     ::munmap(mapping, kBytes);
     return there;
-  };
-  for (const std::string& object : objects) {
-    const UniqueFd fd(::open(object.c_str(), O_RDONLY | O_CLOEXEC));
-    ASSERT_EQ(::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
-    ASSERT_FALSE(cached(object));
   }
+
+  std::unique_ptr<MountedCluster> mounted_;
+  std::string file_;
+  std::vector<std::string> objects_;
+};
+
+// A program that opens the same file over and over: the backing that is kept for it between two
+// opens is not kept for ever.
+TEST_F(ReplicaChoiceWithPassthroughTest, WhatIsReadAllTheTimeIsReadFromAllCopies) {
   EXPECT_TRUE(Eventually(
       [&] {
-        const auto text = ReadFile(file);
+        const auto text = ReadFile(file_);
         EXPECT_TRUE(text && text->size() == kBytes);
-        return cached(objects[0]) && cached(objects[1]);
+        return Cached(objects_[0]) && Cached(objects_[1]);
       },
       kPatience));
-  EXPECT_STATUS((*mounted)->Stop());
+}
+
+// Its names and its identity are in the page cache, and yet the disk is gone.
+TEST_F(ReplicaChoiceWithPassthroughTest, ADiskThatCannotBeReadIsLeft) {
+  UniqueFd reader(::open(file_.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  char byte = 0;
+  ASSERT_EQ(::pread(reader.get(), &byte, 1, 0), 1);
+  const std::string object = Cached(objects_[0]) ? objects_[0] : objects_[1];
+  struct stat st;
+  ASSERT_EQ(::stat(object.c_str(), &st), 0);
+  std::ifstream backing("/sys/dev/block/" + std::to_string(major(st.st_dev)) + ":" +
+                        std::to_string(minor(st.st_dev)) + "/loop/backing_file");
+  std::string image;
+  ASSERT_TRUE(std::getline(backing, image));
+  ASSERT_EQ(::truncate(image.c_str(), 0), 0);
+  EXPECT_EQ(::pread(reader.get(), &byte, 1, kBytes - 1), -1);
+  EXPECT_EQ(errno, EIO);
+  reader.reset();
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto text = ReadFile(file_);
+        return text && *text == std::string(kBytes, 'x');
+      },
+      kPatience));
+  EXPECT_FALSE(mounted_->LoggedLines("its disk cannot be read").empty());
 }
 
 }  // namespace

@@ -3,6 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
 
 namespace pxfs::volumes {
 namespace {
@@ -228,6 +233,74 @@ TEST_F(HotRuleTest, WhatIsOnAVolumeThatGoesIsWantedNoMore) {
   const auto decisions = Decide();
   ASSERT_EQ(decisions.size(), 1u);
   EXPECT_EQ(decisions[0].volume, VolumeId(3));
+}
+
+// Whatever happens, what the rule says can be done and keeps within its limits.
+TEST_F(HotRuleTest, AnyHistoryKeepsTheLimits) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
+  const HotRuleOptions& options = rule_.options();
+  for (uint64_t id = 4; id <= 6; ++id) volumes_.push_back({VolumeId(id), 1000 * kMiB, 0});
+  for (uint64_t inode = 1; inode <= 30; ++inode) Add(inode, 0, (1 + below(100)) * kMiB);
+  // What is on the volumes besides.
+  std::map<VolumeId, uint64_t> other;
+  for (int step = 0; step < 3000; ++step) {
+    Pass(std::chrono::milliseconds(below(step % 100 == 0 ? 700'000 : 3000)));
+    for (HotVolume& volume : volumes_) {
+      if (below(50) == 0) other[volume.id] = below(1000) * kMiB;
+      uint64_t used = other[volume.id];
+      for (const HotFile& file : files_)
+        if (std::count(file.replicas.begin(), file.replicas.end(), volume.id) != 0)
+          used += file.size_bytes;
+      volume.headroom_bytes = volume.total_bytes - std::min(volume.total_bytes, used);
+    }
+    HotFile& file = files_[below(30)];
+    switch (below(8)) {
+      case 0:
+        ++file.generation;
+        file.written = below(2) == 0;
+        break;
+      case 1:
+        file.allowed = !file.allowed;
+        break;
+      case 2:
+        file.max_copies = below(5);
+        break;
+      case 3:
+        std::swap(volumes_.front(), volumes_[below(6)]);
+        file.suitable.clear();
+        for (const HotVolume& volume : volumes_)
+          if (below(4) != 0) file.suitable.push_back(volume.id);
+        break;
+      default:
+        SetHeat(file, below(3) == 0 ? 0 : below(40));
+    }
+    const auto before = files_;
+    std::set<std::pair<InodeId, VolumeId>> seen;
+    for (const HotDecision& decision : Decide()) {
+      EXPECT_TRUE(seen.insert({decision.inode, decision.volume}).second) << "step " << step;
+      EXPECT_FALSE(decision.why.empty());
+      const HotFile& was = before[decision.inode.value - 1];
+      const HotFile& is = files_[decision.inode.value - 1];
+      if (!decision.make) continue;
+      EXPECT_TRUE(was.allowed && !was.written);
+      EXPECT_EQ(std::count(was.suitable.begin(), was.suitable.end(), decision.volume), 1);
+      if (was.max_copies != 0) {
+        EXPECT_LE(is.replicas.size(), was.max_copies);
+      }
+      uint64_t hot = 0;
+      for (const HotFile& any : files_)
+        if (std::count(any.hot.begin(), any.hot.end(), decision.volume) != 0) hot += any.size_bytes;
+      EXPECT_LE(static_cast<double>(hot), options.budget_share * 1000 * kMiB);
+    }
+    for (const HotFile& any : files_) {
+      EXPECT_EQ(any.replicas.front(), VolumeId(1));  // the one that is no hot copy
+      EXPECT_EQ(any.replicas.size(), any.hot.size() + 1);
+    }
+    if (HasFailure()) return;
+  }
 }
 
 TEST_F(HotRuleTest, CopiesGoWhereLessIsWanted) {
