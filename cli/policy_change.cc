@@ -21,6 +21,7 @@ meta::Policy Overlay(meta::Policy base, const meta::Policy& change) {
   if (change.copies) base.copies = change.copies;
   if (change.max_copies) base.max_copies = change.max_copies;
   if (change.hot) base.hot = change.hot;
+  if (change.passthrough) base.passthrough = change.passthrough;
   for (const auto& [key, value] : change.labels) base.labels[key] = value;
   return base;
 }
@@ -41,6 +42,9 @@ Result<meta::Policy> WithoutKeys(meta::Policy base, const std::vector<std::strin
     } else if (key == "hot") {
       found = base.hot.has_value();
       base.hot.reset();
+    } else if (key == "passthrough") {
+      found = base.passthrough.has_value();
+      base.passthrough.reset();
     } else {
       found = base.labels.erase(key) != 0;
     }

@@ -265,12 +265,12 @@ Status OpenTable::BindReplica(OpenFile& file, const meta::Location& location,
   if (!fd)
     return Fail(fd.error().code() == Code::kNotFound ? Error(Code::kIo, "object is missing")
                                                      : fd.error());
-  Register(file, std::move(*fd), fd_writable);
+  Register(file, std::move(*fd), fd_writable, !location.relayed);
   return {};
 }
 
-void OpenTable::Register(OpenFile& file, UniqueFd fd, bool writable) {
-  if (env_.transport->capabilities().passthrough) {
+void OpenTable::Register(OpenFile& file, UniqueFd fd, bool writable, bool passthrough) {
+  if (passthrough && env_.transport->capabilities().passthrough) {
     if (auto id = env_.transport->OpenBacking(fd.get())) {
       file.record->backing_writable = writable;
       file.record->backing_id = *id;

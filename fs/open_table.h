@@ -227,7 +227,7 @@ class OpenTable {
   // Nobody uses the file any more: it is idle or goes.
   void Settle(Turn& file);
   void GiveUp(Turn& file);
-  void Register(OpenFile& file, UniqueFd fd, bool writable);
+  void Register(OpenFile& file, UniqueFd fd, bool writable, bool passthrough);
   void GoIdle(const std::shared_ptr<OpenFile>& file);
   // Needs the lock of an idle file.
   void LetGo(const std::shared_ptr<OpenFile>& file);

@@ -7,7 +7,7 @@
 namespace pxfs::meta {
 
 Location LocationOf(const InodeRecord& inode) {
-  Location location{inode.attr, inode.replicas, inode.wishes};
+  Location location{inode.attr, inode.replicas, inode.wishes, false};
   std::stable_partition(location.replicas.begin(), location.replicas.end(),
                         [](const Replica& replica) { return replica.primary; });
   return location;

@@ -131,6 +131,8 @@ class LocalService final : public MetadataService, public StoreKeeper {
 
   Result<Location> CreateNameless(const CallContext& ctx, InodeId directory, const NewNode& node);
   Result<Location> LocateUnchecked(InodeId inode);
+  // The location with what the file's policy says of it.
+  Result<Location> ByPolicy(Result<Location> location) const;
   // The replica of a file that is about to be made in `directory`, by its policy.
   Result<Replica> PlaceFile(InodeId directory, InodeId inode, uint64_t size_bytes);
   // Where content that its volume has no room for shall go, as a replica in state kCopying is added

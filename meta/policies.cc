@@ -1,5 +1,6 @@
 #include "meta/policies.h"
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -24,7 +25,7 @@ Status PolicyTable::Load() {
         policies_[InodeId(inode)] = std::move(*policy);
         return true;
       }));
-  count_ = policies_.size();
+  Count();
   return status;
 }
 
@@ -58,6 +59,13 @@ void PolicyTable::Publish(InodeId directory, const Policy& policy) {
     policies_.erase(directory);
   else
     policies_[directory] = policy;
+  Count();
+}
+
+void PolicyTable::Count() {
+  speaks_of_passthrough_ = std::any_of(policies_.begin(), policies_.end(), [](const auto& entry) {
+    return entry.second.passthrough.has_value();
+  });
   count_.store(policies_.size(), std::memory_order_release);
 }
 

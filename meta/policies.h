@@ -25,13 +25,19 @@ class PolicyTable {
   bool Has(InodeId directory) const;
   // A directory whose own policy pins files to the volume of this name; 0: none.
   InodeId PinnedTo(const std::string& volume) const;
+  // Some directory says how kernels may reach content.
+  bool speaks_of_passthrough() const { return speaks_of_passthrough_; }
   bool empty() const { return count_.load(std::memory_order_acquire) == 0; }
 
  private:
+  // Needs mutex_.
+  void Count();
+
   Store& store_;
   mutable std::shared_mutex mutex_;  // guards policies_
   std::unordered_map<InodeId, Policy> policies_;
   std::atomic<size_t> count_{0};
+  std::atomic<bool> speaks_of_passthrough_{false};
 };
 
 }  // namespace pxfs::meta

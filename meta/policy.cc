@@ -20,8 +20,8 @@ constexpr std::array<std::pair<std::string_view, Placement>, 5> kPlacements{{
 }};
 
 // Keys with a meaning of their own; every other key is a label.
-constexpr std::array<std::string_view, 5> kReservedKeys{"placement", "pin", "copies", "hot",
-                                                        "max-copies"};
+constexpr std::array<std::string_view, 6> kReservedKeys{"placement", "pin",        "copies",
+                                                        "hot",       "max-copies", "passthrough"};
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
@@ -65,10 +65,10 @@ Status ApplyWord(Policy& policy, std::string_view word, std::string_view key,
     PXFS_ASSIGN(policy.copies, ParseCount(word, value));
   } else if (key == "max-copies") {
     PXFS_ASSIGN(policy.max_copies, ParseCount(word, value));
-  } else if (key == "hot") {
+  } else if (key == "hot" || key == "passthrough") {
     if (value != "on" && value != "off")
       return Fail(Code::kInvalid, std::string(word) + ": want on or off");
-    policy.hot = value == "on";
+    (key == "hot" ? policy.hot : policy.passthrough) = value == "on";
   } else {
     if (key.empty() || value.empty())
       return Fail(Code::kInvalid, std::string(word) + ": want LABEL=VALUE");
@@ -129,6 +129,7 @@ std::string ToText(const Policy& policy) {
   if (policy.copies) add("copies", std::to_string(*policy.copies));
   if (policy.hot) add("hot", *policy.hot ? "on" : "off");
   if (policy.max_copies) add("max-copies", std::to_string(*policy.max_copies));
+  if (policy.passthrough) add("passthrough", *policy.passthrough ? "on" : "off");
   for (const auto& [key, value] : policy.labels) add(key, value);
   return text;
 }
@@ -177,6 +178,7 @@ Policy EffectivePolicy(std::span<const Policy> nearest_first) {
       result.max_copies = max_copies;
     }
     if (!result.hot) result.hot = level.hot;
+    if (!result.passthrough) result.passthrough = level.passthrough;
   }
   if (!result.placement) result.placement = Placement::kSpread;
   if (!result.copies) result.copies = 1;

@@ -370,6 +370,7 @@ std::string Encode(const Policy& record) {
   if (record.copies) m.set_copies(*record.copies);
   if (record.hot) m.set_hot(*record.hot);
   if (record.max_copies) m.set_max_copies(*record.max_copies);
+  if (record.passthrough) m.set_passthrough(*record.passthrough);
   m.mutable_labels()->insert(record.labels.begin(), record.labels.end());
   return Serialize(m);
 }
@@ -387,6 +388,7 @@ Result<Policy> Decode(std::string_view key, std::string_view value) {
   if (m.has_copies()) record.copies = m.copies();
   if (m.has_hot()) record.hot = m.hot();
   if (m.has_max_copies()) record.max_copies = m.max_copies();
+  if (m.has_passthrough()) record.passthrough = m.passthrough();
   record.labels.insert(m.labels().begin(), m.labels().end());
   return record;
 }

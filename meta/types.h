@@ -81,6 +81,7 @@ struct Location {
   Attr attr;
   std::vector<Replica> replicas;  // the primary first; empty for anything but regular files
   CopyWishes wishes = {};
+  bool relayed = false;  // its policy says passthrough=off
 };
 
 // What a writer found in the object when it closed it or made it durable.
@@ -181,10 +182,11 @@ struct Policy {
   std::optional<uint32_t> copies;
   std::optional<bool> hot;
   std::optional<uint32_t> max_copies;
+  std::optional<bool> passthrough;  // whether kernels may reach the content past the daemon
   std::map<std::string, std::string> labels;  // a volume must have all of these
 
   bool empty() const {
-    return !placement && !copies && !hot && !max_copies && labels.empty();
+    return !placement && !copies && !hot && !max_copies && !passthrough && labels.empty();
   }
 };
 

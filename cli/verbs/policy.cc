@@ -88,7 +88,7 @@ void AddPolicyVerbs(CLI::App& app, Command& command) {
   set->add_option("KEY=VALUE", set_options->words,
                   "placement=spread|most-free|local-first|colocate (or the bare word), pin=VOLUME, "
                   "copies=N, "
-                  "max-copies=N, hot=on|off, or LABEL=VALUE")
+                  "max-copies=N, hot=on|off, passthrough=on|off, or LABEL=VALUE")
       ->required();
 
   auto get_options = std::make_shared<Options>();
@@ -103,7 +103,7 @@ void AddPolicyVerbs(CLI::App& app, Command& command) {
               [&command, unset_options] { return Unset(command, *unset_options); });
   unset->add_option("PATH", unset_options->path, path_help)->required();
   unset->add_option("KEY", unset_options->words,
-                    "placement, copies, max-copies, hot or a label (default: all)");
+                    "placement, copies, max-copies, hot, passthrough or a label (default: all)");
 }
 
 }  // namespace pxfs::cli

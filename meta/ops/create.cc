@@ -8,7 +8,7 @@ namespace pxfs::meta {
 
 Result<Location> LocalService::LocateUnchecked(InodeId inode) {
   PXFS_ASSIGN(const InodePtr record, store_->GetInode(inode));
-  return LocationOf(*record);
+  return ByPolicy(LocationOf(*record));
 }
 
 Result<Replica> LocalService::PlaceFile(InodeId directory, InodeId inode, uint64_t size_bytes) {
@@ -56,7 +56,7 @@ Result<Location> LocalService::Create(const CallContext& ctx, InodeId parent, st
   notices.Entry(parent, name);
   notices.Attr(parent);
   notices.Send();
-  return created;
+  return ByPolicy(std::move(created));
 }
 
 Result<Location> LocalService::CreateNameless(const CallContext& ctx, InodeId parent,
@@ -64,7 +64,7 @@ Result<Location> LocalService::CreateNameless(const CallContext& ctx, InodeId pa
   const RequestKey request(ctx, Operation::kCreate, parent);
   if (const auto done = repetitions_.Find(request)) return LocateUnchecked(done->inode);
   InodeId inode;
-  return store_->Run([&](Transaction& tx) -> Result<Location> {
+  return ByPolicy(store_->Run([&](Transaction& tx) -> Result<Location> {
     PXFS_ASSIGN(const InodePtr directory, EnterDirectory(tx, ctx, parent));
     PXFS_TRY(CheckAccess(tx, ctx, *directory, kMayWrite));
     PXFS_TRY(tx.RoomToGrow());
@@ -79,7 +79,7 @@ Result<Location> LocalService::CreateNameless(const CallContext& ctx, InodeId pa
     PXFS_TRY(orphans_.AdmitNameless(tx, inode, ctx.session));
     Repetitions::Record(tx, request, inode);
     return LocationOf(*child);
-  });
+  }));
 }
 
 }  // namespace pxfs::meta

@@ -86,11 +86,11 @@ Result<Location> LocalService::EndMove(const CallContext& ctx, InodeId inode,
   });
   if (!location) return location;
   reclaim_.Announce();
-  if (!changed) return location;
+  if (!changed) return ByPolicy(std::move(location));
   Notices notices(sessions_, ctx.session);
   notices.Content(inode);
   notices.Send();
-  return location;
+  return ByPolicy(std::move(location));
 }
 
 }  // namespace pxfs::meta

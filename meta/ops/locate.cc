@@ -6,11 +6,21 @@ namespace pxfs::meta {
 
 Result<Location> LocalService::Locate(const CallContext& ctx, InodeId inode) {
   if (!ctx.check_access) return LocateUnchecked(inode);
-  return store_->Read([&](Transaction& tx) -> Result<Location> {
+  return ByPolicy(store_->Read([&](Transaction& tx) -> Result<Location> {
     PXFS_ASSIGN(const InodePtr record, tx.GetInode(inode));
     PXFS_TRY(CheckAccess(tx, ctx, *record, kMayRead));
     return LocationOf(*record);
-  });
+  }));
+}
+
+Result<Location> LocalService::ByPolicy(Result<Location> location) const {
+  if (!location || !policies_.speaks_of_passthrough()) return location;
+  const auto policy = policies_.View(location->attr.inode);
+  // Without a name, it is under no policy.
+  if (!policy && policy.error() == Code::kNotFound) return location;
+  if (!policy) return Fail(policy.error());
+  location->relayed = !policy->effective.passthrough.value_or(true);
+  return location;
 }
 
 }  // namespace pxfs::meta

@@ -82,7 +82,7 @@ Result<Location> LocalService::OpenForWrite(const CallContext& ctx, InodeId inod
     opened = true;
     return LocationOf(*record);
   });
-  if (!location || !opened) return location;
+  if (!location || !opened) return ByPolicy(std::move(location));
   // Else, after loss of power, copies could count as good that differ from what was written to the
   // primary.
   if (outdated) PXFS_TRY(Sync());
@@ -90,7 +90,7 @@ Result<Location> LocalService::OpenForWrite(const CallContext& ctx, InodeId inod
   notices.Content(inode);
   notices.Attr(inode);
   notices.Send();
-  return location;
+  return ByPolicy(std::move(location));
 }
 
 }  // namespace pxfs::meta

@@ -122,12 +122,14 @@ void Encode(pb::Location& to, const Location& from) {
   Encode(*to.mutable_attr(), from.attr);
   EncodeList(*to.mutable_replicas(), from.replicas);
   if (!from.wishes.empty()) Encode(*to.mutable_wishes(), from.wishes);
+  to.set_relayed(from.relayed);
 }
 
 void Decode(const pb::Location& from, Location& to, Validity& validity) {
   Decode(from.attr(), to.attr, validity);
   DecodeList(from.replicas(), to.replicas, validity);
   Decode(from.wishes(), to.wishes, validity);
+  to.relayed = from.relayed();
 }
 
 void Encode(pb::ContentState& to, const ContentState& from) {

@@ -64,6 +64,7 @@ void Encode(pb::Policy& to, const Policy& from) {
   if (from.copies) to.set_copies(*from.copies);
   if (from.hot) to.set_hot(*from.hot);
   if (from.max_copies) to.set_max_copies(*from.max_copies);
+  if (from.passthrough) to.set_passthrough(*from.passthrough);
   EncodePairs(*to.mutable_labels(), from.labels);
 }
 
@@ -73,6 +74,7 @@ void Decode(const pb::Policy& from, Policy& to, Validity& validity) {
   if (from.has_copies()) to.copies = from.copies();
   if (from.has_hot()) to.hot = from.hot();
   if (from.has_max_copies()) to.max_copies = from.max_copies();
+  if (from.has_passthrough()) to.passthrough = from.passthrough();
   DecodePairs(from.labels(), to.labels);
 }
 

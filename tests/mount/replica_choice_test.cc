@@ -30,11 +30,18 @@ namespace stdfs = std::filesystem;
 
 // Volumes with disks of their own, and files in d/ that have a copy on each. The daemon reads
 // itself, so that one can see which objects it has open.
-class ReplicaChoiceTest : public testing::Test {
+// By an option of the mount, or by a policy of the tree.
+struct Relaying {
+  Shape shape;
+  std::string mount_option, policy;
+};
+
+class ReplicaChoiceTest : public testing::TestWithParam<Relaying> {
  protected:
   void SetUp() override {
     MountedOptions options;
-    options.options = "passthrough=off";
+    options.shape = GetParam().shape;
+    options.options = GetParam().mount_option;
     options.cluster.volume_image_bytes = 128 << 20;
     // What the kernel says of a disk that is gone.
     options.expected_errors = {"Input/output error"};
@@ -43,6 +50,7 @@ class ReplicaChoiceTest : public testing::Test {
     mounted_ = std::move(*mounted);
     ASSERT_TRUE(stdfs::create_directory(Path("d")));
     Pxfs({"policy", "set", Path("d"), "copies=3", "hot=off"});
+    if (!GetParam().policy.empty()) Pxfs({"policy", "set", Path("d"), GetParam().policy});
     for (const char* name : {"d/a", "d/b", "d/c"}) {
       std::ofstream(Path(name), std::ios::binary) << Content(name);
     }
@@ -114,7 +122,14 @@ class ReplicaChoiceTest : public testing::Test {
   std::unique_ptr<MountedCluster> mounted_;
 };
 
-TEST_F(ReplicaChoiceTest, EachOpenTakesTheLeastBusyVolume) {
+INSTANTIATE_TEST_SUITE_P(Ways, ReplicaChoiceTest,
+                         testing::Values(Relaying{Shape::kEmbedded, "passthrough=off", ""},
+                                         Relaying{Shape::kDaemon, "", "passthrough=off"}),
+                         [](const auto& info) {
+                           return info.param.policy.empty() ? "ByOption" : "ByPolicy";
+                         });
+
+TEST_P(ReplicaChoiceTest, EachOpenTakesTheLeastBusyVolume) {
   const UniqueFd a = Open("d/a"), c = Open("d/c");
   UniqueFd b = Open("d/b");
   ASSERT_TRUE(a && b && c);
@@ -132,7 +147,7 @@ TEST_F(ReplicaChoiceTest, EachOpenTakesTheLeastBusyVolume) {
   EXPECT_EQ(VolumeInUse("d/b"), left);
 }
 
-TEST_F(ReplicaChoiceTest, ReadingGoesOnElsewhereWhenAVolumeFails) {
+TEST_P(ReplicaChoiceTest, ReadingGoesOnElsewhereWhenAVolumeFails) {
   const UniqueFd a = Open("d/a");
   ASSERT_TRUE(a);
   char first[4096];

@@ -34,6 +34,7 @@ TEST(ParsePolicy, CanonicalForm) {
       {"tier=ssd site=b max-copies=4 copies=2 hot=on",
        "copies=2 hot=on max-copies=4 site=b tier=ssd"},
       {"label=a=b", "label=a=b"},
+      {"passthrough=off copies=2", "copies=2 passthrough=off"},
   };
   for (const auto& c : cases) {
     EXPECT_EQ(ToText(Parse(c.typed)), c.canonical);
@@ -55,6 +56,7 @@ TEST(ParsePolicy, NamesTheOffendingWord) {
       {"copies=99999999999", "copies=99999999999: want a number"},
       {"max-copies=", "max-copies=: want a number"},
       {"hot=yes", "hot=yes: want on or off"},
+      {"passthrough=auto", "passthrough=auto: want on or off"},
       {"pin=", "pin=: want the name of a volume"},
       {"=ssd", "=ssd: want LABEL=VALUE"},
       {"tier=", "tier=: want LABEL=VALUE"},
@@ -78,6 +80,8 @@ TEST(EffectivePolicy, NearestWinsAndDefaultsFill) {
       {{}, "placement=spread copies=1 hot=on"},
       {{"copies=2", "colocate copies=3 hot=off"}, "placement=colocate copies=2 hot=off"},
       {{"tier=ssd", "tier=hdd site=b"}, "placement=spread copies=1 hot=on site=b tier=ssd"},
+      {{"hot=off", "passthrough=off"}, "placement=spread copies=1 hot=off passthrough=off"},
+      {{"passthrough=on", "passthrough=off"}, "placement=spread copies=1 hot=on passthrough=on"},
       // A pin is inherited whole, and not by a directory that asks for another placement.
       {{"copies=2", "pin=fast"}, "placement=pin pin=fast copies=2 hot=on"},
       {{"spread", "pin=fast"}, "placement=spread copies=1 hot=on"},
