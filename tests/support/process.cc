@@ -103,7 +103,8 @@ Status RunOk(const Argv& argv, const Environment& environment, std::chrono::seco
 }
 
 std::string Program(const std::string& name) {
-  const char* directory = std::getenv("PXFS_BIN");
+  const char* directory = std::getenv("PXFS_PROGRAMS");
+  if (directory == nullptr) directory = std::getenv("PXFS_BIN");
   return directory ? std::string(directory) + "/" + name : name;
 }
 

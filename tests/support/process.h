@@ -32,7 +32,7 @@ Result<Outcome> RunApart(const Argv& argv, const Environment& environment = {},
 Status RunOk(const Argv& argv, const Environment& environment = {},
              std::chrono::seconds limit = std::chrono::seconds(120));
 
-// The path of one of pxfs's programs ($PXFS_BIN, set by ctest).
+// The path of one of pxfs's programs ($PXFS_BIN, set by ctest; $PXFS_PROGRAMS, where set, are used in their place).
 std::string Program(const std::string& name);
 
 // A process known by a pidfd, so that its number cannot come to mean another one. It need not be a
