@@ -116,10 +116,8 @@ Result<std::unique_ptr<KvEngine>> OpenLevelDb(const std::string& directory,
   if (options.create) static_cast<void>(disk->CreateDir(directory));  // LevelDB says what is wrong
   if (options.disk == nullptr && (options.create || disk->FileExists(directory + "/CURRENT")))
     ballast = std::make_unique<Ballast>(directory + "/ballast");
-  leveldb::Status cut;
-  do {
-    cut = CutTornTails(*disk, directory);
-  } while (IsNoSpace(cut) && ballast && ballast->Give() > 0);
+  const leveldb::Status cut =
+      WithRoom(ballast.get(), [&](uint64_t) { return CutTornTails(*disk, directory); });
   if (!cut.ok()) return FailWith(cut, directory);
   auto env = std::make_unique<OrderedEnv>(disk, ballast.get());
   std::unique_ptr<const leveldb::FilterPolicy> filter(leveldb::NewBloomFilterPolicy(10));

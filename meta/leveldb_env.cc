@@ -10,7 +10,6 @@
 
 #include "base/logging.h"
 #include "base/unique_fd.h"
-#include "meta/ballast.h"
 
 namespace pxfs::meta {
 namespace {
@@ -59,16 +58,6 @@ bool IsNoSpace(const leveldb::Status& status) {
   return status.IsIOError() && status.ToString().find(std::strerror(ENOSPC)) != std::string::npos;
 }
 
-template <typename Operation>
-leveldb::Status OrderedEnv::WithRoom(Operation&& operation) {
-  for (uint64_t given = 0;;) {
-    leveldb::Status status = operation(given);
-    if (!IsNoSpace(status) || ballast_ == nullptr) return status;
-    given = ballast_->Give();
-    if (given == 0) return status;
-  }
-}
-
 DiskEnv* RealDisk() {
   static DiskEnv* const disk = new Disk;
   return disk;
@@ -101,7 +90,7 @@ class OrderedEnv::File final : public leveldb::WritableFile {
   leveldb::Status Flush() override {
     if (buffer_.empty()) return leveldb::Status::OK();
     if (leveldb::Status failed = env_.Failure(); !failed.ok()) return failed;
-    leveldb::Status status = env_.WithRoom([&](uint64_t given) {
+    leveldb::Status status = WithRoom(env_.ballast_, [&](uint64_t given) {
       leveldb::Status done = given > 0 ? TakeRoom(given) : leveldb::Status::OK();
       if (done.ok()) done = file_->Append(buffer_);
       return done.ok() ? file_->Flush() : done;
@@ -233,7 +222,8 @@ leveldb::Status OrderedEnv::NewWritableFile(const std::string& path, leveldb::Wr
   *file = nullptr;
   if (IsLog(path))
     if (leveldb::Status status = SyncOpenLogs(); !status.ok()) return status;
-  leveldb::Status status = WithRoom([&](uint64_t) { return disk_.NewWritableFile(path, file); });
+  leveldb::Status status =
+      WithRoom(ballast_, [&](uint64_t) { return disk_.NewWritableFile(path, file); });
   return status.ok() ? Wrap(path, 0, file) : status;
 }
 
@@ -242,7 +232,8 @@ leveldb::Status OrderedEnv::NewAppendableFile(const std::string& path,
   uint64_t size = 0;
   if (disk_.FileExists(path))
     if (leveldb::Status status = disk_.GetFileSize(path, &size); !status.ok()) return status;
-  leveldb::Status status = WithRoom([&](uint64_t) { return disk_.NewAppendableFile(path, file); });
+  leveldb::Status status =
+      WithRoom(ballast_, [&](uint64_t) { return disk_.NewAppendableFile(path, file); });
   return status.ok() ? Wrap(path, size, file) : status;
 }
 

@@ -30,9 +30,9 @@
 #include <set>
 #include <string>
 
-namespace pxfs::meta {
+#include "meta/ballast.h"
 
-class Ballast;  // meta/ballast.h
+namespace pxfs::meta {
 
 // An Env that can also sync names, and files that somebody else is writing. Tests put a disk of
 // their own here.
@@ -53,6 +53,18 @@ class DiskEnv : public leveldb::EnvWrapper {
 
 // LevelDB flattens errno into text.
 bool IsNoSpace(const leveldb::Status& status);
+
+// Runs an operation again for as long as it finds no space and there is some to be given; it is
+// told how many bytes were given just now. ballast: null where there is none.
+template <typename Operation>
+leveldb::Status WithRoom(Ballast* ballast, Operation&& operation) {
+  for (uint64_t given = 0;;) {
+    leveldb::Status status = operation(given);
+    if (!IsNoSpace(status) || ballast == nullptr) return status;
+    given = ballast->Give();
+    if (given == 0) return status;
+  }
+}
 
 // The machine's disk. Never deleted.
 DiskEnv* RealDisk();
@@ -79,10 +91,6 @@ class OrderedEnv final : public leveldb::EnvWrapper {
   leveldb::Status SyncOpenLogs();
   leveldb::Status SyncNames(const std::string& path);
   void NamesChanged(const std::string& path);
-  // Runs an operation again for as long as it finds no space and there is some to be given; it is
-  // told how many bytes were given just now.
-  template <typename Operation>
-  leveldb::Status WithRoom(Operation&& operation);
   // Notes what failed for good, and returns what is to be returned.
   leveldb::Status Noted(leveldb::Status status);
   leveldb::Status Failure() const;
