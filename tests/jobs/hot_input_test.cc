@@ -24,9 +24,9 @@
 #include "base/bytes.h"
 #include "base/unique_fd.h"
 #include "tests/support/eventually.h"
+#include "tests/support/heat_half_life.h"
 #include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
-#include "volumes/heat_table.h"
 
 namespace pxfs::test {
 namespace {
@@ -98,12 +98,7 @@ class HotInputTest : public testing::Test {
     auto mounted = MountedCluster::Start(options);
     ASSERT_TRUE(mounted) << mounted.error().message();
     mounted_ = std::move(*mounted);
-    // Heat halves within seconds, as the test shall not take minutes.
-    ASSERT_STATUS(mounted_->Stop());
-    const std::string table = mounted_->cluster().directory() + "/run/heat";
-    ASSERT_TRUE(stdfs::remove(table));
-    ASSERT_TRUE(volumes::HeatTable::Open(table, {.half_life_seconds = 5}));
-    ASSERT_STATUS(mounted_->Restart());
+    ASSERT_STATUS(RestartWithHalfLife(*mounted_, 5));
     for (const std::string& volume : mounted_->cluster().volumes())
       ASSERT_TRUE(disks_->Limit(volume)) << volume;
     ASSERT_STATUS(WriteFileAtomically(Path("f"), std::string(kFileBytes, 'x')));

@@ -15,8 +15,8 @@
 #include "base/unique_fd.h"
 #include "tests/crash/store_inspection.h"
 #include "tests/support/eventually.h"
+#include "tests/support/heat_half_life.h"
 #include "tests/support/mounted_cluster.h"
-#include "volumes/heat_table.h"
 
 namespace pxfs::test {
 namespace {
@@ -35,11 +35,7 @@ class HotCopiesTest : public testing::Test {
     auto mounted = MountedCluster::Start(options);
     ASSERT_TRUE(mounted) << mounted.error().message();
     mounted_ = std::move(*mounted);
-    ASSERT_STATUS(mounted_->Stop());
-    const std::string table = mounted_->cluster().directory() + "/run/heat";
-    ASSERT_TRUE(stdfs::remove(table));
-    ASSERT_TRUE(volumes::HeatTable::Open(table, {.half_life_seconds = 1}));
-    ASSERT_STATUS(mounted_->Restart());
+    ASSERT_STATUS(RestartWithHalfLife(*mounted_, 1));
   }
   static void TearDownTestSuite() {
     if (!mounted_) return;
