@@ -31,7 +31,12 @@ void FileSystem::MoveAccessTime(InodeId inode, Accessed what) {
   if (what == Accessed::kDirectory && !rule.directories) return;
   const meta::CallContext ctx{.session = session_};
   auto attr = metadata_.GetAttr(ctx, inode);
-  if (!attr) return;  // removed meanwhile; what was read has been answered
+  const auto tell = [inode](const Error& error) {
+    // As Linux does it, reading does not fail for that. It may have been removed meanwhile.
+    if (error.code() != Code::kNotFound)
+      log::warn("inode {}: moving its access time: {}", inode.value, error.message());
+  };
+  if (!attr) return tell(attr.error());
   // The clock of the other times, so that they can be compared.
   struct timespec now;
   ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
@@ -39,10 +44,7 @@ void FileSystem::MoveAccessTime(InodeId inode, Accessed what) {
   change.atime = volumes::ToTimestamp(now);
   change.atime_only = true;
   if (rule.rule == AccessTimes::Rule::kRelative && !IsOutOfDate(*attr, *change.atime)) return;
-  auto moved = metadata_.SetAttr(ctx, inode, change);
-  // As Linux does it, reading does not fail for that.
-  if (!moved && moved.error() != Code::kNotFound)
-    log::warn("inode {}: moving its access time: {}", inode.value, moved.error().message());
+  if (auto moved = metadata_.SetAttr(ctx, inode, change); !moved) tell(moved.error());
 }
 
 }  // namespace pxfs::fs
