@@ -56,6 +56,11 @@ Result<std::unique_ptr<Cluster>> OpenCluster(const Command& command, const std::
                        std::chrono::duration_cast<std::chrono::milliseconds>(wait));
 }
 
+Status RequireServed(const Cluster& cluster, const std::string& consequence) {
+  if (!cluster.embedded()) return {};
+  return Fail(Code::kInvalid, "nobody serves the cluster, so " + consequence + "; mount it first");
+}
+
 meta::CallContext CallerContext() {
   meta::CallContext ctx;
   ctx.uid = ::geteuid();

@@ -37,6 +37,10 @@ void AddJsonOption(CLI::App& verb, Command& command);
 // The cluster that the options and `path` (may be empty) mean.
 Result<std::unique_ptr<Cluster>> OpenCluster(const Command& command, const std::string& path = "");
 
+// kInvalid where nobody serves the cluster, so that what is asked for would only wait: "nobody
+// serves the cluster, so <consequence>; mount it first".
+Status RequireServed(const Cluster& cluster, const std::string& consequence);
+
 // Calls on behalf of who runs this program: with checks unless it is root.
 meta::CallContext CallerContext();
 

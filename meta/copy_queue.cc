@@ -1,35 +1,22 @@
 #include "meta/copy_queue.h"
 
-#include <charconv>
-#include <cstdio>
+#include <chrono>
+
+#include "meta/record_key.h"
 
 namespace pxfs::meta {
-namespace {
-
-constexpr size_t kDigits = 16;
-
-// Takes "/" and a number off the front.
-bool TakeNumber(std::string_view& text, uint64_t* number) {
-  if (text.size() < kDigits + 1 || text[0] != '/') return false;
-  const char* const end = text.data() + kDigits + 1;
-  const auto parsed = std::from_chars(text.data() + 1, end, *number, 16);
-  if (parsed.ec != std::errc() || parsed.ptr != end) return false;
-  text.remove_prefix(kDigits + 1);
-  return true;
-}
-
-}  // namespace
 
 std::string KeyOf(const CopyItem& item) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%u/%016llx/%016llx", static_cast<unsigned>(item.reason),
-                static_cast<unsigned long long>(item.inode.value),
-                static_cast<unsigned long long>(item.number));
-  return std::string(kCopyQueuePrefix) + text;
+  return PrefixOf(item.reason) + KeyNumber(item.inode.value) + "/" + KeyNumber(item.number);
 }
 
 std::string PrefixOf(CopyReason reason) {
   return std::string(kCopyQueuePrefix) + std::to_string(static_cast<unsigned>(reason)) + "/";
+}
+
+uint64_t NewItemNumber() {
+  return static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
+                               std::chrono::nanoseconds(1));
 }
 
 std::optional<CopyItem> ParseCopyItem(std::string_view key) {
@@ -59,8 +46,12 @@ std::optional<CopyItem> ParseCopyItem(std::string_view key) {
       return std::nullopt;
   }
   key.remove_prefix(1);
-  if (!TakeNumber(key, &item.inode.value) || !TakeNumber(key, &item.number) || !key.empty())
-    return std::nullopt;
+  const auto take = [&key](uint64_t* number) {
+    if (!key.starts_with('/')) return false;
+    key.remove_prefix(1);
+    return TakeKeyNumber(key, number);
+  };
+  if (!take(&item.inode.value) || !take(&item.number) || !key.empty()) return std::nullopt;
   return item;
 }
 

@@ -37,6 +37,8 @@ struct CopyItem {
 std::string KeyOf(const CopyItem& item);
 // "copies/<reason>/": what the keys of all items of a reason begin with.
 std::string PrefixOf(CopyReason reason);
+// For an item of a caller who has no number of his own: differs from that of any item before.
+uint64_t NewItemNumber();
 // Nothing for what is no such key.
 std::optional<CopyItem> ParseCopyItem(std::string_view key);
 

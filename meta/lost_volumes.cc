@@ -1,22 +1,18 @@
 #include "meta/lost_volumes.h"
 
-#include <charconv>
-#include <cstdio>
+#include "meta/record_key.h"
 
 namespace pxfs::meta {
 
 std::string LostVolumeKey(VolumeId volume) {
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(volume.value));
-  return std::string(kLostVolumePrefix) + digits;
+  return std::string(kLostVolumePrefix) + KeyNumber(volume.value);
 }
 
 std::optional<VolumeId> ParseLostVolume(std::string_view key) {
   if (!key.starts_with(kLostVolumePrefix)) return std::nullopt;
   key.remove_prefix(kLostVolumePrefix.size());
   VolumeId volume;
-  const auto parsed = std::from_chars(key.data(), key.data() + key.size(), volume.value, 16);
-  if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size()) return std::nullopt;
+  if (!TakeKeyNumber(key, &volume.value) || !key.empty()) return std::nullopt;
   return volume;
 }
 

@@ -18,21 +18,11 @@ int64_t UnixSeconds() {
   return duration_cast<std::chrono::seconds>(system_clock::now().time_since_epoch()).count();
 }
 
-// Differs from that of any item before.
-uint64_t ItemNumber() {
-  return static_cast<uint64_t>(
-      duration_cast<std::chrono::nanoseconds>(system_clock::now().time_since_epoch()).count());
-}
-
 bool InUse(const meta::VolumeInfo& volume) {
   return volume.state == meta::VolumeState::kOnline || volume.state == meta::VolumeState::kReadOnly;
 }
 
 }  // namespace
-
-struct HotCopies::Cluster {
-  std::vector<meta::VolumeInfo> volumes;
-};
 
 Result<std::unique_ptr<HotCopies>> HotCopies::Start(meta::MetadataService& metadata,
                                                     HeatTable& heat,
@@ -76,17 +66,17 @@ Status HotCopies::Look() {
     if (heat.opens < rule_.options().opens_per_copy) break;
     candidates.insert(heat.inode);
   }
-  Cluster cluster;
+  std::vector<meta::VolumeInfo> listed;
   std::vector<HotVolume> volumes;
   std::vector<HotFile> files;
   if (!candidates.empty()) {
-    PXFS_ASSIGN(cluster.volumes, metadata_.ListVolumes());
+    PXFS_ASSIGN(listed, metadata_.ListVolumes());
   }
-  for (const meta::VolumeInfo& volume : cluster.volumes)
+  for (const meta::VolumeInfo& volume : listed)
     if (InUse(volume)) volumes.push_back({volume.id, volume.total_bytes, meta::Headroom(volume)});
   std::vector<HotDecision> decisions;
   for (const InodeId inode : candidates) {
-    const auto file = Describe(cluster, inode);
+    const auto file = Describe(listed, inode);
     if (!file) {
       // One that cannot be looked at must not keep others from their copies.
       log::warn("copies of hot inode {}: {}", inode.value, file.error().message());
@@ -102,7 +92,8 @@ Status HotCopies::Look() {
   return decisions.empty() ? Status() : Obey(decisions);
 }
 
-Result<std::unique_ptr<HotFile>> HotCopies::Describe(const Cluster& cluster, InodeId inode) {
+Result<std::unique_ptr<HotFile>> HotCopies::Describe(const std::vector<meta::VolumeInfo>& volumes,
+                                                     InodeId inode) {
   const auto location = metadata_.Locate({}, inode);
   const bool gone = !location && location.error() == Code::kNotFound;
   if (!location && !gone) return Fail(location.error());
@@ -120,13 +111,13 @@ Result<std::unique_ptr<HotFile>> HotCopies::Describe(const Cluster& cluster, Ino
   file->written = location->attr.open_for_write;
   file->max_copies = policy->effective.max_copies.value_or(0);
   for (const meta::Replica& replica : location->replicas) {
-    const meta::VolumeInfo* volume = meta::FindVolume(cluster.volumes, replica.volume);
+    const meta::VolumeInfo* volume = meta::FindVolume(volumes, replica.volume);
     if (replica.state == meta::ReplicaState::kCurrent && volume && InUse(*volume))
       file->replicas.push_back(replica.volume);
   }
   if (const auto known = records_.find(inode); known != records_.end())
     for (const auto& [volume, record] : known->second) file->hot.push_back(volume);
-  for (const meta::VolumeInfo& volume : cluster.volumes)
+  for (const meta::VolumeInfo& volume : volumes)
     if (volume.state == meta::VolumeState::kOnline && volume.weight > 0 &&
         !meta::MissingLabel(policy->effective, volume))
       file->suitable.push_back(volume.id);
@@ -146,7 +137,7 @@ Status HotCopies::Obey(const std::vector<HotDecision>& decisions) {
     inodes.insert(decision.inode);
   }
   for (const InodeId inode : inodes)
-    writes.push_back({meta::KeyOf({meta::CopyReason::kHeat, inode, ItemNumber()}), ""});
+    writes.push_back({meta::KeyOf({meta::CopyReason::kHeat, inode, meta::NewItemNumber()}), ""});
   PXFS_TRY(metadata_.WriteRecords(writes, /*sync=*/false));
   for (const HotDecision& decision : decisions) {
     Copies& copies = records_[decision.inode];

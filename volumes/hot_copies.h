@@ -34,7 +34,6 @@ class HotCopies {
 
  private:
   using Copies = std::map<VolumeId, HotRecord>;  // of one file
-  struct Cluster;                                // what is there, as of one look
 
   HotCopies(meta::MetadataService& metadata, HeatTable& heat, const HotRuleOptions& options)
       : metadata_(metadata), heat_(heat), rule_(options) {}
@@ -42,7 +41,8 @@ class HotCopies {
   void Loop();
   Status Look();
   // Null: there is no such file any more.
-  Result<std::unique_ptr<HotFile>> Describe(const Cluster& cluster, InodeId inode);
+  Result<std::unique_ptr<HotFile>> Describe(const std::vector<meta::VolumeInfo>& volumes,
+                                            InodeId inode);
   Status Obey(const std::vector<HotDecision>& decisions);
 
   meta::MetadataService& metadata_;

@@ -144,10 +144,8 @@ Status CopyFeeder::NoteAway(VolumeId volume) {
     if (noted_.contains(volume)) return {};
   }
   // A new number each time: the end of a pass over the volume must not take the next item with it.
-  const auto number = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
-                                            std::chrono::nanoseconds(1));
-  const meta::RecordWrite item{meta::KeyOf({CopyReason::kVolume, InodeId(volume.value), number}),
-                               ""};
+  const meta::RecordWrite item{
+      meta::KeyOf({CopyReason::kVolume, InodeId(volume.value), meta::NewItemNumber()}), ""};
   PXFS_TRY(metadata_.WriteRecords(std::span(&item, 1), /*sync=*/false));
   std::lock_guard lock(mutex_);
   noted_.insert(volume);

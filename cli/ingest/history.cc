@@ -1,12 +1,12 @@
 #include "cli/ingest/history.h"
 
 #include "base/bytes.h"
+#include "meta/pages.h"
 
 namespace pxfs::cli {
 namespace {
 
 constexpr const char* kPrefix = "ingest/";
-constexpr uint32_t kPage = 1000;
 
 // "1 <inode, hexadecimal> <source>". A record of a newer version, or one that is damaged, is none:
 // it only says where a repeated command goes.
@@ -26,23 +26,18 @@ Result<std::vector<MadeDirectory>> LoadHistory(Cluster& cluster, const meta::Cal
   meta::MetadataService& metadata = cluster.metadata();
   std::vector<MadeDirectory> history;
   std::vector<meta::RecordWrite> forgotten;
-  std::string after;
-  for (;;) {
-    PXFS_ASSIGN(const std::vector<meta::Record> page, metadata.ScanRecords(kPrefix, after, kPage));
-    for (const meta::Record& record : page) {
-      after = record.key.substr(std::string(kPrefix).size());
-      std::optional<MadeDirectory> made = Parse(record);
-      if (!made) continue;
-      const auto attr = metadata.Resolve(ctx, kRootInode, made->path, /*follow_last=*/true);
-      if (attr && (!made->inode || made->inode == attr->inode))
-        history.push_back(std::move(*made));
-      else if (attr || attr.error() == Code::kNotFound || attr.error() == Code::kNotDirectory)
-        forgotten.push_back({record.key, std::nullopt});
-      else
-        return Fail(attr.error());
-    }
-    if (page.size() < kPage) break;
-  }
+  PXFS_TRY(meta::ForEachRecord(metadata, kPrefix, [&](const meta::Record& record) -> Status {
+    std::optional<MadeDirectory> made = Parse(record);
+    if (!made) return {};
+    const auto attr = metadata.Resolve(ctx, kRootInode, made->path, /*follow_last=*/true);
+    if (attr && (!made->inode || made->inode == attr->inode))
+      history.push_back(std::move(*made));
+    else if (attr || attr.error() == Code::kNotFound || attr.error() == Code::kNotDirectory)
+      forgotten.push_back({record.key, std::nullopt});
+    else
+      return Fail(attr.error());
+    return {};
+  }));
   if (!forgotten.empty()) PXFS_TRY(metadata.WriteRecords(forgotten, /*sync=*/false));
   return history;
 }

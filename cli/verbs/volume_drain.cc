@@ -72,8 +72,7 @@ Result<int> Drain(const Command& command, const Options& options) {
                 Count(room.volumes, "other volume").c_str(), FormatBytes(room.bytes).c_str());
     return kOk;
   }
-  if (options.wait && cluster->embedded())
-    return Fail(Code::kInvalid, "nobody serves the cluster, so nothing would move; mount it first");
+  if (options.wait) PXFS_TRY(RequireServed(*cluster, "nothing would move"));
   volume.state = meta::VolumeState::kDraining;
   if (!options.rate.empty()) {
     PXFS_ASSIGN(volume.copy_rate, ParseByteSize(options.rate));

@@ -9,12 +9,12 @@
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "meta/copy_queue.h"
+#include "meta/pages.h"
 #include "meta/placement.h"
 
 namespace pxfs::cli {
 namespace {
 
-constexpr uint32_t kBatch = 1000;
 // As fair as this is fair enough: shares of the space that pxfs can use.
 constexpr double kTolerance = 0.02;
 
@@ -67,32 +67,27 @@ Result<bool> MayLeave(Cluster& cluster, const meta::Location& file,
 }
 
 Status ChooseFiles(Cluster& cluster, Plan& plan) {
-  for (InodeId after;;) {
-    PXFS_ASSIGN(const auto inodes,
-                cluster.metadata().ListVolumeInodes(plan.volume.id, after, kBatch));
-    for (const InodeId inode : inodes) {
-      after = inode;
-      const auto file = cluster.metadata().Locate(CallerContext(), inode);
-      if (!file && file.error() == Code::kNotFound) continue;
-      if (!file) return Fail(file.error());
-      PXFS_ASSIGN(const bool may_leave, MayLeave(cluster, *file, plan.volume));
-      if (!may_leave || plan.bytes + file->attr.size_bytes > plan.excess_bytes) continue;
-      plan.files.push_back(inode);
-      plan.bytes += file->attr.size_bytes;
-    }
-    if (inodes.size() < kBatch) return {};
-  }
+  const auto look = [&](InodeId inode) -> Status {
+    const auto file = cluster.metadata().Locate(CallerContext(), inode);
+    if (!file && file.error() == Code::kNotFound) return {};
+    if (!file) return Fail(file.error());
+    PXFS_ASSIGN(const bool may_leave, MayLeave(cluster, *file, plan.volume));
+    if (!may_leave || plan.bytes + file->attr.size_bytes > plan.excess_bytes) return {};
+    plan.files.push_back(inode);
+    plan.bytes += file->attr.size_bytes;
+    return {};
+  };
+  return meta::ForEachInodeOn(cluster.metadata(), plan.volume.id, look);
 }
 
 Result<std::vector<std::string>> QueuedMoves(Cluster& cluster) {
   std::vector<std::string> keys;
-  const std::string prefix = meta::PrefixOf(meta::CopyReason::kRebalance);
-  for (std::string after;;) {
-    PXFS_ASSIGN(const auto records, cluster.metadata().ScanRecords(prefix, after, kBatch));
-    for (const meta::Record& record : records) keys.push_back(record.key);
-    if (records.size() < kBatch) return keys;
-    after = keys.back().substr(prefix.size());
-  }
+  PXFS_TRY(meta::ForEachRecord(cluster.metadata(), meta::PrefixOf(meta::CopyReason::kRebalance),
+                               [&](const meta::Record& record) -> Status {
+                                 keys.push_back(record.key);
+                                 return {};
+                               }));
+  return keys;
 }
 
 Status Stop(Cluster& cluster) {
@@ -136,8 +131,7 @@ Result<int> Rebalance(const Command& command, const Options& options) {
     PXFS_TRY(Stop(*cluster));
     return kOk;
   }
-  if (options.wait && cluster->embedded())
-    return Fail(Code::kInvalid, "nobody serves the cluster, so nothing would move; mount it first");
+  if (options.wait) PXFS_TRY(RequireServed(*cluster, "nothing would move"));
   PXFS_ASSIGN(const std::vector<meta::VolumeInfo> listed, cluster->metadata().ListVolumes());
   double mean = 0;
   std::vector<Plan> plans = FullerThanOthers(listed, &mean);

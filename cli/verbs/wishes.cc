@@ -8,6 +8,7 @@
 #include "cli/tree_files.h"
 #include "cli/verbs/verbs.h"
 #include "cli/volume_lookup.h"
+#include "meta/placement.h"
 
 namespace pxfs::cli {
 namespace {
@@ -29,9 +30,7 @@ class Change {
   static Result<int> Run(const Command& command, const Options& options,
                          const std::function<Result<Apply>(Cluster&)>& make) {
     PXFS_ASSIGN(const auto cluster, OpenCluster(command, options.path));
-    if (options.wait && cluster->embedded())
-      return Fail(Code::kInvalid,
-                  "nobody serves the cluster, so nothing would be copied; mount it first");
+    if (options.wait) PXFS_TRY(RequireServed(*cluster, "nothing would be copied"));
     PXFS_ASSIGN(const Apply apply, make(*cluster));
     std::vector<InodeId> changed;
     const auto one = [&](InodeId inode, const std::string& path) -> Status {
@@ -74,8 +73,8 @@ class Change {
     for (const meta::Replica& replica : file.replicas) {
       if (replica.state != meta::ReplicaState::kCurrent) continue;
       missing.erase(replica.volume);
-      for (const meta::VolumeInfo& volume : volumes)
-        good += volume.id == replica.volume && volume.state != meta::VolumeState::kOffline ? 1 : 0;
+      const meta::VolumeInfo* volume = meta::FindVolume(volumes, replica.volume);
+      if (volume && volume->state != meta::VolumeState::kOffline) ++good;
     }
     return missing.empty() && good >= file.wishes.copies;
   }

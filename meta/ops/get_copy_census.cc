@@ -5,12 +5,11 @@
 #include "meta/copy_queue.h"
 #include "meta/local_service_impl.h"
 #include "meta/lost_volumes.h"
+#include "meta/pages.h"
 #include "meta/placement.h"
 
 namespace pxfs::meta {
 namespace {
-
-constexpr uint32_t kBatch = 1000;
 
 void Add(CopyCensus::Count& count, const InodeRecord& file) {
   ++count.files;
@@ -94,40 +93,33 @@ Result<CopyCensus> LocalService::GetCopyCensus() {
     away.push_back(volume.id);
     counter.AddLoss(volume.id, volume.name, false);
   }
-  PXFS_ASSIGN(const auto removed, ScanRecords(kLostVolumePrefix, "", kBatch));
-  for (const Record& record : removed) {
-    const auto id = ParseLostVolume(record.key);
-    if (!id) continue;
-    away.push_back(*id);
-    counter.AddLoss(*id, record.value, true);
-  }
-  for (const VolumeId volume : away) {
-    for (InodeId after;;) {
-      PXFS_ASSIGN(const auto inodes, ListVolumeInodes(volume, after, kBatch));
-      for (const InodeId inode : inodes) PXFS_TRY(counter.Look(inode));
-      if (inodes.size() < kBatch) break;
-      after = inodes.back();
+  PXFS_TRY(ForEachRecord(*this, kLostVolumePrefix, [&](const Record& record) -> Status {
+    if (const auto id = ParseLostVolume(record.key)) {
+      away.push_back(*id);
+      counter.AddLoss(*id, record.value, true);
     }
-  }
-  for (std::string after;;) {
-    PXFS_ASSIGN(const auto records, ScanRecords(kCopyQueuePrefix, after, kBatch));
-    for (const Record& record : records) {
-      const auto item = ParseCopyItem(record.key);
-      if (!item) continue;
-      if (item->reason == CopyReason::kVolume) {
-        // Else it waits until the volume is back, or not draining any more.
-        const VolumeInfo* volume = FindVolume(*volumes, VolumeId(item->inode.value));
-        if (volume && volume->state != VolumeState::kOffline &&
-            volume->state != VolumeState::kDraining)
-          counter.AddQueued(nullptr);
-        continue;
-      }
-      PXFS_ASSIGN(const InodePtr file, counter.Look(item->inode));
-      counter.AddQueued(file.get());
+    return {};
+  }));
+  for (const VolumeId volume : away)
+    PXFS_TRY(ForEachInodeOn(*this, volume, [&](InodeId inode) -> Status {
+      PXFS_TRY(counter.Look(inode));
+      return {};
+    }));
+  PXFS_TRY(ForEachRecord(*this, kCopyQueuePrefix, [&](const Record& record) -> Status {
+    const auto item = ParseCopyItem(record.key);
+    if (!item) return {};
+    if (item->reason == CopyReason::kVolume) {
+      // Else it waits until the volume is back, or not draining any more.
+      const VolumeInfo* volume = FindVolume(*volumes, VolumeId(item->inode.value));
+      if (volume && volume->state != VolumeState::kOffline &&
+          volume->state != VolumeState::kDraining)
+        counter.AddQueued(nullptr);
+      return {};
     }
-    if (records.size() < kBatch) break;
-    after = records.back().key.substr(kCopyQueuePrefix.size());
-  }
+    PXFS_ASSIGN(const InodePtr file, counter.Look(item->inode));
+    counter.AddQueued(file.get());
+    return {};
+  }));
   return std::move(counter).Done();
 }
 

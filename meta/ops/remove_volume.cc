@@ -4,12 +4,11 @@
 #include "meta/keys.h"
 #include "meta/local_service_impl.h"
 #include "meta/lost_volumes.h"
+#include "meta/pages.h"
 #include "meta/placement.h"
 
 namespace pxfs::meta {
 namespace {
-
-constexpr uint32_t kBatch = 1000;
 
 // Another replica that has the content, best one that can be reached.
 Replica* Heir(InodeRecord& inode, VolumeId lost, const std::vector<VolumeInfo>& volumes) {
@@ -109,12 +108,7 @@ Status LocalService::RemoveVolume(VolumeId id, bool lost) {
                                  " can be reached; drain it, or put it offline first with: pxfs "
                                  "volume set " +
                                  volume.name + " state=offline");
-  for (InodeId after;;) {
-    PXFS_ASSIGN(const auto inodes, ListVolumeInodes(id, after, kBatch));
-    for (const InodeId inode : inodes) PXFS_TRY(ForgetReplica(inode, id));
-    if (inodes.size() < kBatch) break;
-    after = inodes.back();
-  }
+  PXFS_TRY(ForEachInodeOn(*this, id, [&](InodeId inode) { return ForgetReplica(inode, id); }));
   PXFS_ASSIGN(const auto left, ListVolumeInodes(id, {}, 1));
   std::optional<RecordWrite> note;
   if (!left.empty()) note = RecordWrite{LostVolumeKey(id), volume.name};

@@ -9,6 +9,7 @@
 #include "cli/cluster.h"
 #include "meta/check.h"
 #include "meta/leveldb_engine.h"
+#include "meta/pages.h"
 #include "volumes/maintenance.h"
 #include "volumes/settle.h"
 
@@ -84,13 +85,8 @@ class Inspection {
 
   // Every replica is there, and as large as its inode says.
   Status CheckReplicas(const volumes::Volume& volume) {
-    InodeId after;
-    for (;;) {
-      PXFS_ASSIGN(const auto inodes, metadata_.ListVolumeInodes(volume.id(), after, kBatch));
-      if (inodes.empty()) return {};
-      for (const InodeId inode : inodes) PXFS_TRY(CheckInode(volume, inode));
-      after = inodes.back();
-    }
+    return meta::ForEachInodeOn(metadata_, volume.id(),
+                                [&](InodeId inode) { return CheckInode(volume, inode); });
   }
 
   Status CheckInode(const volumes::Volume& volume, InodeId inode) {
