@@ -33,6 +33,22 @@ Result<uint64_t> FromHex(std::string_view text) {
   return value;
 }
 
+std::string ToHex16(uint64_t value) {
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(value));
+  return digits;
+}
+
+bool TakeHex16(std::string_view& text, uint64_t* value) {
+  constexpr size_t kDigits = 16;
+  if (text.size() < kDigits) return false;
+  const char* const end = text.data() + kDigits;
+  const auto parsed = std::from_chars(text.data(), end, *value, 16);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return false;
+  text.remove_prefix(kDigits);
+  return true;
+}
+
 std::string NewUuid() {
   auto text = ReadFile("/proc/sys/kernel/random/uuid");
   if (!text || text->size() < 36) return {};

@@ -85,11 +85,11 @@ int Run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     // What the libraries tell a daemon's log; a command says most of it itself.
-    if (const auto logging = pxfs::InitLogging({"", "error"}); !logging) {
+    if (const auto logging = pxfs::InitLogging({.file = "", .level = "error", .prefix = "pxfs: "});
+        !logging) {
       pxfs::cli::PrintError("", logging.error().message());
       return pxfs::cli::kFailed;
     }
-    spdlog::set_pattern("pxfs: %v");
     return pxfs::cli::Run(argc, argv);
   } catch (const std::exception& error) {
     pxfs::cli::PrintError("", std::string("internal error: ") + error.what());

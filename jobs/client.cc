@@ -1,5 +1,7 @@
 #include "jobs/client.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <thread>
 
@@ -14,6 +16,9 @@ using Clock = std::chrono::steady_clock;
 // Jobs outlive a process that serves them and is killed, so those who ask after them wait for its
 // successor.
 constexpr std::chrono::seconds kPatience{30};
+// The same for a first connection, where nothing but the socket that it left tells of the process
+// that was killed. One that ends by itself takes its socket away.
+constexpr std::chrono::seconds kConnectPatience{10};
 constexpr std::chrono::milliseconds kBetweenCalls{50};
 
 enum class Repeat {
@@ -56,7 +61,14 @@ Status Drop(const Result<proto::Empty>& reply) {
 
 Result<Client> Client::Connect(const std::string& cluster_directory) {
   PXFS_ASSIGN(const ClusterIdentity identity, ReadIdentity(cluster_directory));
-  auto rpc = rpc::ConnectUnix(identity.socket_path());
+  const std::string path = identity.socket_path();
+  const auto deadline = Clock::now() + kConnectPatience;
+  auto rpc = rpc::ConnectUnix(path);
+  while (!rpc && rpc.error() == Code::kUnavailable && ::access(path.c_str(), F_OK) == 0 &&
+         Clock::now() < deadline) {
+    std::this_thread::sleep_for(kBetweenCalls);
+    rpc = rpc::ConnectUnix(path);
+  }
   if (!rpc && rpc.error() == Code::kUnavailable) {
     return Fail(Code::kUnavailable, "nobody serves the cluster " + identity.directory +
                                         ": mount it (mount -t pxfs " + identity.directory +

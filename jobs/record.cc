@@ -11,7 +11,6 @@ constexpr std::string_view kPrefix = "job/";
 constexpr std::string_view kNextIdPrefix = "job-next/";
 constexpr std::string_view kNextIdKey = "job-next/id";
 constexpr std::string_view kPlanPrefix = "job-plan/";
-constexpr uint32_t kPage = 1000;
 
 std::string Hex(uint64_t value, int digits) {
   char text[32];
@@ -174,13 +173,10 @@ Result<RecordStore::Loaded> RecordStore::Load() {
     if (next[0].value.size() != 8) return Damaged(next[0].key);
     loaded.next_id = ReadBigEndian64(next[0].value);
   }
-  std::string after;
-  while (true) {
-    PXFS_ASSIGN(const auto page, metadata_.ScanRecords(kPrefix, after, kPage));
-    for (const auto& record : page) PXFS_TRY(LoadRecord(record, loaded.jobs));
-    if (page.size() < kPage) return loaded;
-    after = page.back().key.substr(kPrefix.size());
-  }
+  PXFS_TRY(meta::ForEachRecord(metadata_, kPrefix, [&](const meta::Record& record) {
+    return LoadRecord(record, loaded.jobs);
+  }));
+  return loaded;
 }
 
 Result<std::optional<proto::TaskPlan>> RecordStore::LoadPlan(uint64_t job, uint32_t task) {

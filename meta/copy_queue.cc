@@ -2,12 +2,12 @@
 
 #include <chrono>
 
-#include "meta/record_key.h"
+#include "base/bytes.h"
 
 namespace pxfs::meta {
 
 std::string KeyOf(const CopyItem& item) {
-  return PrefixOf(item.reason) + KeyNumber(item.inode.value) + "/" + KeyNumber(item.number);
+  return PrefixOf(item.reason) + ToHex16(item.inode.value) + "/" + ToHex16(item.number);
 }
 
 std::string PrefixOf(CopyReason reason) {
@@ -49,7 +49,7 @@ std::optional<CopyItem> ParseCopyItem(std::string_view key) {
   const auto take = [&key](uint64_t* number) {
     if (!key.starts_with('/')) return false;
     key.remove_prefix(1);
-    return TakeKeyNumber(key, number);
+    return TakeHex16(key, number);
   };
   if (!take(&item.inode.value) || !take(&item.number) || !key.empty()) return std::nullopt;
   return item;

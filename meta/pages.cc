@@ -1,4 +1,4 @@
-#include "meta/pages.h"
+#include "meta/service.h"
 
 namespace pxfs::meta {
 namespace {

@@ -420,4 +420,12 @@ class MetadataService {
 // The reverse of ToText(Policy). kInvalid names the offending word.
 Result<Policy> ParsePolicy(std::string_view text);
 
+// What ScanRecords and ListVolumeInodes hand out a page at a time, from the first to the last.
+// `visit` is called for each in order; its first error, or one of the service, ends it and is
+// returned. What comes or goes meanwhile is visited or not. Blocks for the store.
+Status ForEachRecord(MetadataService& metadata, std::string_view prefix,
+                     const std::function<Status(const Record& record)>& visit);
+Status ForEachInodeOn(MetadataService& metadata, VolumeId volume,
+                      const std::function<Status(InodeId inode)>& visit);
+
 }  // namespace pxfs::meta

@@ -305,7 +305,7 @@ void Daemon::HandOver() {
     log::warn("handing over: {}; they are sent again", drained.error().message());
   if (host_) host_->HandOver(kDrainTime);
   log::info("handing over to the next daemon");
-  spdlog::default_logger()->flush();
+  FlushLog();
   ::_exit(kHandedOver);
 }
 

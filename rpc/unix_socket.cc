@@ -1,9 +1,11 @@
 #include "rpc/unix_socket.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -56,6 +58,17 @@ int ConnectRetrying(int fd, const Address& address) {
   return outcome;
 }
 
+// Whether the process that listens there has ended: what it forked just before holds its sockets
+// until it runs another program. A process of another PID namespace has no number here, and lives.
+bool ListenerHasEnded(const UniqueFd& connection) {
+  const auto peer = PeerCredentials(connection.get());
+  if (!peer || peer->pid <= 0) return false;
+  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, peer->pid, 0)));
+  if (!process) return errno == ESRCH;
+  pollfd end{process.get(), POLLIN, 0};
+  return ::poll(&end, 1, 0) == 1;
+}
+
 // Unlinks a socket file that nobody listens on.
 Status RemoveStale(const std::string& path, const Address& address) {
   struct stat st;
@@ -66,9 +79,12 @@ Status RemoveStale(const std::string& path, const Address& address) {
   if (!S_ISSOCK(st.st_mode))
     return Fail(Code::kExists, path + ": exists and is not a socket; move it away");
   PXFS_ASSIGN(const UniqueFd probe, NewSocket());
-  if (ConnectRetrying(probe.get(), address) == 0)
-    return Fail(Code::kBusy, path + ": another process listens there");
-  if (errno != ECONNREFUSED && errno != ENOENT) return FailErrno(errno, path);
+  if (ConnectRetrying(probe.get(), address) == 0) {
+    if (!ListenerHasEnded(probe))
+      return Fail(Code::kBusy, path + ": another process listens there");
+  } else if (errno != ECONNREFUSED && errno != ENOENT) {
+    return FailErrno(errno, path);
+  }
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return FailErrno(errno, path);
   return {};
 }

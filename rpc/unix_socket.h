@@ -20,8 +20,8 @@ struct UnixListener {
 };
 
 // Binds `path` with mode 0666 and listens. kBusy: somebody listens there; kExists: something that
-// is no socket is there. A socket that nobody listens on is replaced; two that try at once do not
-// both succeed.
+// is no socket is there. A socket that nobody listens on is replaced, also where a process that has
+// ended left it open to what it forked; two that try at once do not both succeed.
 Result<UnixListener> ListenUnixSocket(const std::string& path);
 // Removes the file, unless another one has taken its place (which has another inode number as long
 // as the listener's socket is open).

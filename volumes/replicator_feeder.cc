@@ -293,16 +293,15 @@ Status CopyFeeder::EndPass(VolumePass& pass) {
 Status CopyFeeder::ForgetLostVolumes() {
   if (Clock::now() < lost_due_) return {};
   lost_due_ = Clock::now() + kForgetLost;
-  PXFS_ASSIGN(const auto records, metadata_.ScanRecords(meta::kLostVolumePrefix, "", kBatch));
-  for (const meta::Record& record : records) {
+  const auto look = [&](const meta::Record& record) -> Status {
     const auto volume = meta::ParseLostVolume(record.key);
-    if (!volume) continue;
+    if (!volume) return {};
     PXFS_ASSIGN(const auto inodes, metadata_.ListVolumeInodes(*volume, {}, 1));
-    if (!inodes.empty()) continue;
+    if (!inodes.empty()) return {};
     const meta::RecordWrite gone{record.key, std::nullopt};
-    PXFS_TRY(metadata_.WriteRecords(std::span(&gone, 1), /*sync=*/false));
-  }
-  return {};
+    return metadata_.WriteRecords(std::span(&gone, 1), /*sync=*/false);
+  };
+  return meta::ForEachRecord(metadata_, meta::kLostVolumePrefix, look);
 }
 
 std::optional<CopyTask> CopyFeeder::Next(uint32_t worker) {

@@ -1,7 +1,6 @@
 #include "cli/ingest/history.h"
 
 #include "base/bytes.h"
-#include "meta/pages.h"
 
 namespace pxfs::cli {
 namespace {

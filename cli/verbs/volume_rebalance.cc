@@ -9,7 +9,6 @@
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "meta/copy_queue.h"
-#include "meta/pages.h"
 #include "meta/placement.h"
 
 namespace pxfs::cli {

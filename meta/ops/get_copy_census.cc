@@ -5,7 +5,6 @@
 #include "meta/copy_queue.h"
 #include "meta/local_service_impl.h"
 #include "meta/lost_volumes.h"
-#include "meta/pages.h"
 #include "meta/placement.h"
 
 namespace pxfs::meta {

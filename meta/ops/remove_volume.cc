@@ -4,7 +4,6 @@
 #include "meta/keys.h"
 #include "meta/local_service_impl.h"
 #include "meta/lost_volumes.h"
-#include "meta/pages.h"
 #include "meta/placement.h"
 
 namespace pxfs::meta {

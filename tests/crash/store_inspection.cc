@@ -9,7 +9,6 @@
 #include "cli/cluster.h"
 #include "meta/check.h"
 #include "meta/leveldb_engine.h"
-#include "meta/pages.h"
 #include "volumes/maintenance.h"
 #include "volumes/settle.h"
 

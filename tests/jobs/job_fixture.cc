@@ -113,7 +113,19 @@ void JobTest::SetUp() {
   ASSERT_EQ(::chmod(Here().c_str(), 0777), 0);
 }
 
-void JobTest::TearDown() { EXPECT_EQ(Leftovers(), std::vector<std::string>()); }
+void JobTest::TearDown() {
+  if (HasFailure()) EndJobs();
+  EXPECT_EQ(Leftovers(), std::vector<std::string>());
+}
+
+void JobTest::EndJobs() {
+  const auto jobs = json::parse(Job({"ls", "--json"}).output, nullptr, /*allow_exceptions=*/false);
+  for (const json& job : jobs) {
+    const std::string id = std::to_string(job["id"].get<uint64_t>());
+    Job({"cancel", "--grace", "1s", id});
+    Job({"wait", id});
+  }
+}
 
 std::string JobTest::Here(const std::string& name) const {
   return cluster_->path() + "/" + directory_ + (name.empty() ? "" : "/" + name);

@@ -33,7 +33,8 @@ class JobTest : public testing::Test {
   static MountedCluster& cluster() { return *cluster_; }
 
   void SetUp() override;
-  // Fails where jobs have left something.
+  // Fails where jobs have left something. After a failure, what its jobs would keep from the tests
+  // that follow is freed first.
   void TearDown() override;
 
   // A directory of this test on the mount, open to everybody, and the same one in a container.
@@ -66,6 +67,9 @@ class JobTest : public testing::Test {
   static std::string RunDirectory();
 
  private:
+  // Cancels every job that there is, and waits for their ends.
+  static void EndJobs();
+
   static std::unique_ptr<MountedCluster> cluster_;
   std::string directory_;
 };

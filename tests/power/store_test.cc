@@ -288,7 +288,8 @@ class PowerCut {
 };
 
 TEST(PowerStoreTest, WhatWasSyncedIsThereAndTheRestIsAPrefix) {
-  spdlog::set_level(spdlog::level::err);  // torn tails are what this is about
+  // Torn tails are what this is about.
+  EXPECT_TRUE(InitLogging({.file = "", .level = "error"}));
   const uint64_t seed = Seed();
   Workload workload(seed);
   workload.Run(Operations());

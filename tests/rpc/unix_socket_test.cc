@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
@@ -57,6 +58,36 @@ TEST(UnixSocket, OneOfManyThatTryAtOnceGetsTheStaleSocket) {
     }
     EXPECT_EQ(succeeded, 1);
   }
+}
+
+// A process that is killed while it starts another one: the child has its sockets until it runs the
+// program.
+TEST(UnixSocket, ReplacesTheSocketOfAnEndedProcessWhoseChildHasItOpen) {
+  TempDirectory directory;
+  const std::string path = directory / "sock";
+  int hold[2];
+  ASSERT_EQ(::pipe2(hold, O_CLOEXEC), 0);
+  const pid_t listening = ::fork();
+  ASSERT_GE(listening, 0);
+  if (listening == 0) {
+    const auto listener = ListenUnixSocket(path);
+    if (!listener || ::fork() != 0) ::_exit(listener ? 0 : 1);
+    ::close(hold[1]);
+    char end;
+    ::_exit(::read(hold[0], &end, 1) == 0 ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(listening, &status, 0), listening);
+  ASSERT_EQ(status, 0);
+  ASSERT_TRUE(ConnectUnixSocket(path)) << "the child has it open";
+
+  const auto next = ListenUnixSocket(path);
+  ASSERT_TRUE(next) << next.error().message();
+  const auto connection = ConnectUnixSocket(path);
+  ASSERT_TRUE(connection);
+  EXPECT_EQ(PeerCredentials(connection->get())->pid, ::getpid());
+  ::close(hold[0]);
+  ::close(hold[1]);
 }
 
 TEST(UnixSocket, LeavesAloneWhatIsNoSocket) {

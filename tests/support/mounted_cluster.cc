@@ -27,9 +27,9 @@ using std::chrono::seconds;
 constexpr seconds kEndLimit(30);
 constexpr seconds kStartLimit(30);
 
-// True when somebody accepts connections on the Unix socket, reached through its directory so that
-// any length will do.
-bool Answers(const std::string& directory, const std::string& name) {
+// True when the process listens on the Unix socket, reached through its directory so that any length
+// will do. What a killed predecessor had just forked may still hold that one's socket.
+bool Answers(const std::string& directory, const std::string& name, const Process& process) {
   auto at = OpenAt(AT_FDCWD, directory, O_PATH | O_DIRECTORY);
   if (!at) return false;
   sockaddr_un address{};
@@ -37,8 +37,12 @@ bool Answers(const std::string& directory, const std::string& name) {
   const std::string path = "/proc/self/fd/" + std::to_string(at->get()) + "/" + name;
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ucred peer{};
+  socklen_t size = sizeof peer;
   return socket &&
-         ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+         ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+         ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+         peer.pid == process.pid();
 }
 
 // Waits until `name` in `directory` answers or the process ends, whichever is first.
@@ -49,7 +53,7 @@ Status WaitForSocket(const std::string& directory, const std::string& name, cons
   if (!watch || ::inotify_add_watch(watch.get(), directory.c_str(), IN_CREATE | IN_MOVED_TO) < 0)
     return FailErrno(errno, directory);
   const auto deadline = std::chrono::steady_clock::now() + limit;
-  while (!Answers(directory, name)) {
+  while (!Answers(directory, name, process)) {
     if (process.WaitForEnd(milliseconds(0)))
       return Fail(Code::kUnavailable, "pxfsd ended before it answered");
     if (std::chrono::steady_clock::now() > deadline)

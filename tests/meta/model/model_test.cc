@@ -43,7 +43,7 @@ class ModelTest : public testing::TestWithParam<Shape> {
     if (!std::getenv("TMPDIR") && ::access("/dev/shm", W_OK) == 0)
       ::setenv("TMPDIR", "/dev/shm", 1);
     // Every reopening breaks connections, as it should.
-    spdlog::set_level(spdlog::level::err);
+    ASSERT_TRUE(InitLogging({.file = "", .level = "error"}));
   }
 
   static bool given_;  // the caller has chosen the parameters
