@@ -4,6 +4,8 @@
 
 #include "base/logging.h"
 #include "volumes/idle_priority.h"
+#include "volumes/returned_volume.h"
+#include "volumes/settle.h"
 
 namespace pxfs::volumes {
 namespace {
@@ -27,9 +29,10 @@ Result<std::unique_ptr<Replicator>> Replicator::Start(meta::MetadataService& met
 Replicator::Replicator(meta::MetadataService& metadata, const VolumeSet& volumes, SessionId session,
                        Observer observer)
     : metadata_(metadata),
+      volumes_(volumes),
       session_(session),
       observer_(std::move(observer)),
-      feeder_(metadata, throttle_),
+      feeder_(metadata, throttle_, [this](VolumeId volume) { return SweepReturned(volume); }),
       copies_(metadata, volumes, session, *this) {
   threads_.emplace_back([this] { FeedLoop(); });
   for (uint32_t worker = 0; worker < CopySettings::kMaxParallel; ++worker)
@@ -56,7 +59,9 @@ void Replicator::WorkLoop(uint32_t worker) {
 
 void Replicator::WorkOn(const CopyTask& task) {
   const bool moves = !task.items.empty() && task.items[0].reason == meta::CopyReason::kRebalance;
-  auto outcome = copies_.Settle(task.inode, VolumeId(moves ? task.items[0].number : 0));
+  const Status compared = task.returned ? CompareReturned(task) : Status();
+  auto outcome = compared ? copies_.Settle(task.inode, VolumeId(moves ? task.items[0].number : 0))
+                          : Fail(compared.error());
   // Where it cannot be moved now it may as well stay, without the copy that was perhaps made.
   if (moves && outcome && *outcome == CopyOutcome::kLater) {
     const meta::RecordWrite look{
@@ -76,6 +81,31 @@ void Replicator::WorkOn(const CopyTask& task) {
   const auto path = metadata_.PathOf(task.inode);
   log::warn("{}: it changes while it is copied, again and again; it is left alone for some minutes",
             path ? *path : "inode " + std::to_string(task.inode.value));
+}
+
+// Before anything is dropped elsewhere because of what is back.
+Status Replicator::CompareReturned(const CopyTask& task) {
+  const auto spend = [&](VolumeId volume, uint64_t bytes) {
+    return Spend(volume, volume, bytes);
+  };
+  PXFS_ASSIGN(const bool same,
+              CompareReturnedFile(metadata_, volumes_, task.inode, task.returned, spend));
+  if (!same && feeder_.NoteOldContent(task))
+    log::error("volume {} is back with another content than it had when it went",
+               volumes_.NameOf(task.returned));
+  return {};
+}
+
+// What was removed while it was there, and is there again, as was all that it had before.
+Status Replicator::SweepReturned(VolumeId id) {
+  meta::StoreKeeper* const keeper = metadata_.keeper();
+  const auto volume = volumes_.Find(id);
+  if (!keeper || !volume) return {};
+  PXFS_ASSIGN(const size_t removed, RemoveUnknownObjects(*keeper, *volume));
+  if (removed > 0)
+    log::info("volume {}: deleted {} objects of files that are not there any more", volume->name(),
+              removed);
+  return {};
 }
 
 Status Replicator::Finish(const CopyTask& task) {

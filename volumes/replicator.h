@@ -44,6 +44,8 @@ class Replicator final : private CopyHost {
   void FeedLoop();
   void WorkLoop(uint32_t worker);
   void WorkOn(const CopyTask& task);
+  Status CompareReturned(const CopyTask& task);
+  Status SweepReturned(VolumeId id);
   Status Finish(const CopyTask& task);
   Status QueueChildren(InodeId directory);
   void Report();
@@ -54,6 +56,7 @@ class Replicator final : private CopyHost {
   void Reached(CopyStep step) override;
 
   meta::MetadataService& metadata_;
+  const VolumeSet& volumes_;
   const SessionId session_;
   const Observer observer_;
   CopyThrottle throttle_;

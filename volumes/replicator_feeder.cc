@@ -27,7 +27,8 @@ struct VolumePass {
   CopyFeeder::Clock::time_point begun, next;  // next: not before
   // Guarded by the feeder's mutex.
   size_t in_work = 0;
-  bool left_over = false;  // something could not be settled
+  bool left_over = false;    // something could not be settled
+  bool old_content = false;  // something there is not what metadata says
 };
 
 namespace {
@@ -187,7 +188,7 @@ Status CopyFeeder::FeedQueue(const std::vector<VolumeInfo>& volumes) {
           found[known->second].items.push_back(*item);
         } else if (found.size() < kReady) {
           if (merges) place[item->inode] = found.size();
-          found.push_back({item->inode, {*item}, nullptr});
+          found.push_back({item->inode, {*item}, nullptr, {}});
         } else {
           more = true;
         }
@@ -247,10 +248,11 @@ Status CopyFeeder::FeedPasses(const std::vector<VolumeInfo>& volumes) {
 Status CopyFeeder::FeedPass(std::shared_ptr<VolumePass> shared) {
   VolumePass& pass = *shared;
   if (Clock::now() < pass.next) return {};
+  const bool returned = pass.why == VolumePass::Why::kReturned;
   while (!pass.listed && HasRoom()) {
     PXFS_ASSIGN(const auto inodes, metadata_.ListVolumeInodes(pass.volume, pass.after, kBatch));
     for (const InodeId inode : inodes) {
-      if (Push({inode, {}, shared})) continue;
+      if (Push({inode, {}, shared, returned ? pass.volume : VolumeId()})) continue;
       std::lock_guard lock(mutex_);
       pass.left_over = true;
     }
@@ -273,6 +275,7 @@ Status CopyFeeder::EndPass(VolumePass& pass) {
     left_over = std::exchange(pass.left_over, false);
   }
   if (pass.why == VolumePass::Why::kReturned && !left_over) {
+    PXFS_TRY(sweep_(pass.volume));
     std::vector<meta::RecordWrite> gone;
     for (const std::string& key : pass.items) gone.push_back({key, std::nullopt});
     PXFS_TRY(metadata_.WriteRecords(gone, /*sync=*/false));
@@ -313,6 +316,11 @@ std::optional<CopyTask> CopyFeeder::Next(uint32_t worker) {
   ready_.pop_front();
   if (ready_.size() < kLow) wake_feeder_.notify_one();
   return task;
+}
+
+bool CopyFeeder::NoteOldContent(const CopyTask& task) {
+  std::lock_guard lock(mutex_);
+  return task.pass && !std::exchange(task.pass->old_content, true);
 }
 
 uint32_t CopyFeeder::Done(const CopyTask& task, CopyOutcome outcome) {

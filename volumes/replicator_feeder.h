@@ -15,6 +15,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -43,14 +44,18 @@ struct CopyTask {
   InodeId inode;
   std::vector<meta::CopyItem> items;  // of the queue: all that were there for the inode
   std::shared_ptr<VolumePass> pass;    // else
+  VolumeId returned;  // the pass is over this volume, which was out of reach and is back; 0: it is not
 };
 
 class CopyFeeder {
  public:
   using Clock = std::chrono::steady_clock;
 
-  CopyFeeder(meta::MetadataService& metadata, CopyThrottle& throttle)
-      : metadata_(metadata), throttle_(throttle) {}
+  // sweep: deletes what nothing refers to on a volume that is back; called by the feeding thread
+  // once everything else there has been looked at. A failure is tried again.
+  using Sweep = std::function<Status(VolumeId)>;
+  CopyFeeder(meta::MetadataService& metadata, CopyThrottle& throttle, Sweep sweep)
+      : metadata_(metadata), throttle_(throttle), sweep_(std::move(sweep)) {}
 
   // Finds work, and waits until more of it is needed or some time has passed. False: stopped.
   bool FeedOnce();
@@ -64,6 +69,9 @@ class CopyFeeder {
   std::optional<CopyTask> Next(uint32_t worker);
   // What it came to. Returns how often in a row the file could not be settled.
   uint32_t Done(const CopyTask& task, CopyOutcome outcome);
+
+  // The volume that is back has something other than metadata says. True the first time in a pass.
+  bool NoteOldContent(const CopyTask& task);
 
   // As CopyHost has them.
   bool MayReturn(VolumeId volume) const;
@@ -88,6 +96,7 @@ class CopyFeeder {
 
   meta::MetadataService& metadata_;
   CopyThrottle& throttle_;
+  const Sweep sweep_;
   // Of the feeding thread.
   Clock::time_point settings_due_{}, lost_due_{};
   std::map<VolumeId, std::vector<std::string>> volume_items_;  // keys in the queue

@@ -7,9 +7,8 @@
 #include "volumes/object_walk.h"
 
 namespace pxfs::volumes {
-namespace {
 
-Result<size_t> Sweep(meta::StoreKeeper& keeper, const Volume& volume) {
+Result<size_t> RemoveUnknownObjects(meta::StoreKeeper& keeper, const Volume& volume) {
   size_t removed = 0;
   std::vector<meta::ObjectRef> objects;
   PXFS_TRY(ForEachObject(volume, [&](std::span<const ObjectName> names) -> Status {
@@ -27,8 +26,6 @@ Result<size_t> Sweep(meta::StoreKeeper& keeper, const Volume& volume) {
   }));
   return removed;
 }
-
-}  // namespace
 
 Result<bool> Checkpoint(meta::StoreKeeper& keeper, meta::MetadataService& metadata,
                         const VolumeSet& volumes) {
@@ -49,7 +46,7 @@ Result<size_t> SettlePowerLoss(meta::StoreKeeper& keeper, const VolumeSet& volum
   size_t removed = 0;
   if (!keeper.PowerWasLost()) return removed;
   for (const auto& volume : volumes.All()) {
-    PXFS_ASSIGN(const size_t count, Sweep(keeper, *volume));
+    PXFS_ASSIGN(const size_t count, RemoveUnknownObjects(keeper, *volume));
     if (count > 0)
       log::info("volume {}: deleted {} objects of files that a loss of power took", volume->name(),
                 count);

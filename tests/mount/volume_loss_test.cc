@@ -88,6 +88,43 @@ TEST_P(VolumeLossTest, WhatIsAwayTooLongIsMadeAnewAndWhatReturnsFitsIn) {
   EXPECT_EQ(ReadText(Path(name(0))), "rewritten");
 }
 
+TEST_P(VolumeLossTest, AVolumeThatIsBackAsItWasLongBeforeIsMended) {
+  constexpr int kFiles = 8;
+  const auto name = [](int i) { return "d/f" + std::to_string(i); };
+  const std::string root = mounted_->cluster().volumes()[0], snapshot = root + ".old";
+  stdfs::create_directory(Path("d"));
+  Pxfs({"policy", "set", Path("d"), "copies=2"});
+  WriteText(Path("removed"), "removed");
+  Pxfs({"replicate", Path("removed"), "--to", "v1", "--wait"});
+  for (int i = 0; i < kFiles; ++i) WriteText(Path(name(i)), "old content " + std::to_string(i));
+  for (int i = 0; i < kFiles; ++i) AwaitCopies(name(i), 2);
+  AwaitQuiet();
+  // Files of an earlier opening of the store: objects of newer ones are never taken for nobody's.
+  ASSERT_STATUS(mounted_->Stop());
+  ASSERT_STATUS(RunOk({"cp", "-a", root, snapshot}));
+  ASSERT_STATUS(mounted_->Restart());
+
+  stdfs::remove(Path("removed"));
+  for (int i = 0; i < kFiles; ++i) WriteText(Path(name(i)), "new content " + std::to_string(i));
+  for (int i = 0; i < kFiles; ++i) AwaitCopies(name(i), 2);
+  AwaitQuiet();
+  Vanish(0);
+  stdfs::rename(root + ".away", root + ".newer");
+  stdfs::rename(snapshot, root);
+  EXPECT_TRUE(AwaitState("v1", "online"));
+  AwaitQuiet();
+  // Volumes() compares each object with the file.
+  for (int i = 0; i < kFiles; ++i) {
+    EXPECT_EQ(ReadText(Path(name(i))), "new content " + std::to_string(i));
+    EXPECT_EQ(Volumes(name(i)).size(), 2u) << i;
+  }
+  EXPECT_FALSE(mounted_->LoggedLines("volume v1 is back with another content").empty());
+  uint64_t objects = 0;
+  for (const auto& entry : stdfs::recursive_directory_iterator(root + "/objects"))
+    objects += entry.is_regular_file() ? 1 : 0;
+  EXPECT_EQ(objects, ObjectsOn("v1"));
+}
+
 TEST_P(VolumeLossTest, ADiskThatIsLostForGood) {
   constexpr int kFiles = 6;
   const auto name = [](int i) { return "d/f" + std::to_string(i); };

@@ -4,7 +4,7 @@
 
 namespace pxfs::test {
 
-bool Eventually(const std::function<bool()>& holds, std::chrono::seconds limit) {
+bool Eventually(const std::function<bool()>& holds, std::chrono::milliseconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (!holds()) {
     if (std::chrono::steady_clock::now() > deadline) return false;

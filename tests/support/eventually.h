@@ -8,6 +8,6 @@ namespace pxfs::test {
 
 // Calls `holds` until it is true; false after the limit.
 bool Eventually(const std::function<bool()>& holds,
-                std::chrono::seconds limit = std::chrono::seconds(30));
+                std::chrono::milliseconds limit = std::chrono::seconds(30));
 
 }  // namespace pxfs::test
