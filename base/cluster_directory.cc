@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <climits>
@@ -93,6 +94,12 @@ std::string UnescapeMountField(const std::string& field) {
     }
   }
   return out;
+}
+
+bool OwnsCluster(const std::string& directory) {
+  struct stat st;
+  return ::geteuid() == 0 ||
+         (::stat(directory.c_str(), &st) == 0 && st.st_uid == ::geteuid());
 }
 
 Result<ClusterIdentity> ReadIdentity(const std::string& directory) {

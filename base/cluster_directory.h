@@ -24,6 +24,9 @@ struct ClusterIdentity {
 // kNotFound: no cluster here (says how to make one); kInvalid: a newer format; kCorruption.
 Result<ClusterIdentity> ReadIdentity(const std::string& directory);
 
+// This process may open the store of the cluster: root, and whose the cluster directory is.
+bool OwnsCluster(const std::string& directory);
+
 // The cluster directory meant by `--cluster`, $PXFS_CLUSTER, the mount that `path` lies in, or the
 // only pxfs mount there is; in this order. kNotFound says what was tried.
 Result<std::string> FindCluster(const std::string& option, const std::string& path = "");

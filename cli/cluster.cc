@@ -36,7 +36,8 @@ Error ExplainAccess(const ClusterIdentity& identity, const Error& error) {
   return Error(
       Code::kAccess,
       identity.directory +
-          ": nobody serves this cluster and only root may open it; mount it, or run as root");
+          ": nobody serves this cluster and only root may open it, or its owner; mount it, or run "
+          "as root");
 }
 
 struct OpenedService {

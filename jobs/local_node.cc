@@ -96,7 +96,9 @@ struct LocalNode::Task {
 
 LocalNode::LocalNode(LocalNodeOptions options)
     : options_(std::move(options)),
-      run_directory_("/run/pxfs/" + options_.cluster_uuid.substr(0, 8)),
+      // An ordinary user has no tasks, and no place in /run.
+      run_directory_(::geteuid() == 0 ? "/run/pxfs/" + options_.cluster_uuid.substr(0, 8)
+                                      : options_.state_directory + "/run"),
       images_(options_.state_directory + "/images") {}
 
 LocalNode::~LocalNode() { Stop(/*end_tasks=*/false); }

@@ -1,5 +1,6 @@
 // JobService::Submit: everything that is checked before a job is taken.
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "jobs/as_user.h"
 #include "jobs/claims.h"
@@ -179,6 +180,9 @@ Result<proto::SubmitReply> JobService::Impl::Submit(const Caller& caller,
   proto::JobSpec spec = request.spec();
   PXFS_TRY(CheckSpec(spec));
   PXFS_TRY(CheckResources(spec));
+  if (::geteuid() != 0)
+    return Fail(Code::kNotPermitted,
+                "jobs run only where root serves the cluster: have root mount it");
   if (options_.mountpoint().empty()) {
     return Fail(Code::kUnavailable, "the file system is not mounted on node " + options_.node_name +
                                         "; mount it first");

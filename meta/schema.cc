@@ -1,5 +1,7 @@
 #include "meta/schema.h"
 
+#include <unistd.h>
+
 #include <random>
 
 #include "meta/keys.h"
@@ -13,6 +15,8 @@ InodeRecord RootDirectory(Timestamp now) {
   InodeRecord root;
   root.attr.inode = kRootInode;
   root.attr.mode = S_IFDIR | 0755;
+  root.attr.uid = ::geteuid();
+  root.attr.gid = ::getegid();
   root.attr.nlink = 2;
   root.attr.size_bytes = 4096;
   root.attr.blocks = 8;

@@ -17,12 +17,14 @@
 
 #include "base/logging.h"
 #include "base/mount_registry.h"
+#include "base/pass_descriptor.h"
 #include "cli/cluster.h"
 #include "cli/host.h"
 #include "cli/paths.h"
 #include "fs/connection_state.h"
 #include "fs/dev_fuse_transport.h"
 #include "fs/session.h"
+#include "mount_helpers/fusermount.h"
 #include "mount_helpers/hand_over.h"
 #include "mount_helpers/mount_watcher.h"
 #include "mount_helpers/program.h"
@@ -32,6 +34,8 @@ namespace {
 
 // How long requests that run may take until the daemon ends all the same.
 constexpr std::chrono::seconds kDrainTime{2};
+
+bool IsRoot() { return ::geteuid() == 0; }
 
 // The last words to who waits for the mount; see mount_helpers/program.h.
 void Tell(const std::string& lines) {
@@ -53,9 +57,12 @@ class Daemon {
  private:
   Status OpenCluster();
   Status CheckHidesNothing() const;
+  Status Mount();
+  Status MountAsOrdinaryUser();
   Status OpenMetadataSession();
   void MakeTransport(UniqueFd device);
   void ForgetCaches();
+  std::string Restrictions() const;
   std::string OfflineVolumes() const;
   void Ready();
   Status LearnOptions();
@@ -112,9 +119,11 @@ Status Daemon::OpenCluster() {
   if (!state_->mounted()) PXFS_TRY(CheckHidesNothing());
   if (cluster_->embedded()) {
     cli::HostOptions host;
-    // Containers see the whole namespace, which a mount of a part of it does not show.
+    // Containers see the whole namespace, which a mount of a part of it does not show, and run as
+    // whoever submitted them, which an ordinary user cannot bring about.
     host.mountpoint = [this] {
-      return present_ && options_.subdirectory.empty() ? options_.mountpoint : "";
+      return present_ && options_.subdirectory.empty() && IsRoot() ? options_.mountpoint
+                                                                          : "";
     };
     host.hot.cool_down = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::duration<double>(options_.hot_cool_down_seconds));
@@ -167,7 +176,8 @@ Status Daemon::OpenMetadataSession() {
 
 void Daemon::MakeTransport(UniqueFd device) {
   fs::DevFuseTransport::Options transport_options;
-  transport_options.passthrough = options_.passthrough != Passthrough::kOff;
+  // Registering a backing takes CAP_SYS_ADMIN.
+  transport_options.passthrough = options_.passthrough != Passthrough::kOff && IsRoot();
   const auto processors = static_cast<int>(std::thread::hardware_concurrency());
   transport_options.threads = std::clamp(2 * processors, 4, 16);
   transport_options.polling_threads = std::clamp(processors, 1, transport_options.threads / 2);
@@ -187,9 +197,7 @@ Status Daemon::Prepare() {
   ::signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit();
   PXFS_ASSIGN(state_, fs::ConnectionState::Adopt(UniqueFd(kStateFd)));
-  UniqueFd device(kDeviceFd);
-  const int device_number = device.get();
-  MakeTransport(std::move(device));
+  MakeTransport(UniqueFd(kDeviceFd));
   if (state_->mounted()) ForgetCaches();
   PXFS_TRY(OpenCluster());
   PXFS_TRY(OpenMetadataSession());
@@ -219,14 +227,28 @@ Status Daemon::Prepare() {
     if (session_is_new_) file_system_->open_files().RegainGrants();
     return {};
   }
-  std::string data = "fd=" + std::to_string(device_number) + ",rootmode=40000,user_id=0,group_id=0";
-  if (options_.allow_other) data += ",allow_other";
+  PXFS_TRY(IsRoot() ? Mount() : MountAsOrdinaryUser());
+  state_->SetMounted();
+  return LearnOptions();
+}
+
+Status Daemon::Mount() {
+  std::string data = "fd=" + std::to_string(kDeviceFd) + ",rootmode=40000,user_id=0,group_id=0";
+  if (AllowsOthers(options_)) data += ",allow_other";
   if (options_.default_permissions) data += ",default_permissions";
   if (::mount(options_.source.c_str(), options_.mountpoint.c_str(), "fuse.pxfs", options_.flags,
               data.c_str()) != 0)
     return FailErrno(errno, "mounting on " + options_.mountpoint);
-  state_->SetMounted();
-  return LearnOptions();
+  return {};
+}
+
+// What is at kDeviceFd is a socket of the supervisor's until then.
+Status Daemon::MountAsOrdinaryUser() {
+  PXFS_ASSIGN(const std::string words, FusermountOptions(options_));
+  PXFS_ASSIGN(const UniqueFd device, MountByFusermount(options_.mountpoint, words));
+  PXFS_TRY(SendDescriptor(kDeviceFd, device.get()));
+  if (::dup3(device.get(), kDeviceFd, O_CLOEXEC) < 0) return FailErrno(errno, "dup of /dev/fuse");
+  return {};
 }
 
 // The watcher comes later than the first requests.
@@ -235,6 +257,15 @@ Status Daemon::LearnOptions() {
   if (options) OptionsAre(*options);
   // Unmounted already: nobody will know of access times.
   return options || options.error() == Code::kNotFound ? Status() : Fail(options.error());
+}
+
+// A warning that says what a mount of an ordinary user does without.
+std::string Daemon::Restrictions() const {
+  if (IsRoot()) return "";
+  return kWarning + options_.mountpoint + ": mounted as user " + std::to_string(::geteuid()) +
+         (AllowsOthers(options_) ? ", " : ", for this user alone, ") +
+         "without passthrough (data goes through the daemon), jobs, set-id programs and devices; "
+         "root can mount with all of them\n";
 }
 
 // A warning for each volume that is not here: the rest is served.
@@ -252,7 +283,7 @@ std::string Daemon::OfflineVolumes() const {
 
 void Daemon::Ready() {
   const fs::Capabilities capabilities = transport_->capabilities();
-  if (options_.passthrough == Passthrough::kOn && !capabilities.passthrough)
+  if (options_.passthrough == Passthrough::kOn && !capabilities.passthrough && IsRoot())
     log::error(
         "passthrough=on: this kernel has none (Linux 6.9 and later do); data goes through the "
         "daemon");
@@ -269,7 +300,7 @@ void Daemon::Ready() {
   log::info("{} on {}: serving{}", options_.source, options_.mountpoint,
             capabilities.passthrough ? " with passthrough" : "");
   // Not earlier: who waits for the mount may look for its record next.
-  Tell(OfflineVolumes() + "ok");
+  Tell(Restrictions() + OfflineVolumes() + "ok");
   auto watcher = MountWatcher::Start(
       options_.mountpoint, [this](const std::string& options) { OptionsAre(options); },
       [this] { MountGone(); });

@@ -44,6 +44,15 @@ bool IsMounted(const std::string& mountpoint) {
   return ours;
 }
 
+Status CheckOrdinaryUser(const MountOptions& options) {
+  if (!OwnsCluster(options.cluster_directory))
+    return Fail(Code::kNotPermitted,
+                options.cluster_directory +
+                    ": somebody else's; only root can mount it, others only clusters of their own");
+  PXFS_TRY(FusermountOptions(options));
+  return {};
+}
+
 // What can be known to be wrong before anything is started.
 Status Check(const MountOptions& options) {
   struct stat st;
@@ -53,6 +62,8 @@ Status Check(const MountOptions& options) {
     return Fail(Code::kNotDirectory, "mount point " + options.mountpoint + ": not a directory");
   const bool mounted = IsMounted(options.mountpoint);
   if (options.remount) {
+    if (mounted && ::geteuid() != 0)
+      return Fail(Code::kNotPermitted, options.mountpoint + ": only root can remount");
     if (mounted) return {};
     return Fail(Code::kInvalid, options.mountpoint + ": pxfs is not mounted there; mount it first");
   }
@@ -64,7 +75,7 @@ Status Check(const MountOptions& options) {
                 options.source +
                     ": this version mounts cluster directories of this host only, not other nodes");
   PXFS_TRY(ReadIdentity(options.cluster_directory));
-  return {};
+  return ::geteuid() == 0 ? Status() : CheckOrdinaryUser(options);
 }
 
 Status Remount(const MountOptions& options) {
@@ -176,7 +187,6 @@ int Main(std::vector<std::string> arguments) {
   if (const auto role = TakeRole(arguments)) return Play(*role, arguments);
   auto options = ParseArguments(arguments);
   if (!options) return Complain(options.error().message(), kUsageError);
-  if (::geteuid() != 0) return Complain("only root can mount; use sudo, or an fstab entry");
   if (auto resolved = ResolvePaths(*options); !resolved)
     return Complain(resolved.error().message());
   if (auto checked = Check(*options); !checked) return Complain(checked.error().message());

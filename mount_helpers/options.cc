@@ -1,6 +1,7 @@
 #include "mount_helpers/options.h"
 
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +18,7 @@ const char kUsage[] =
     R"(usage: mount.pxfs SOURCE MOUNTPOINT [-o OPTION,...]
 
 SOURCE is a cluster directory of this host. Returns when the mount answers.
+Ordinary users mount cluster directories of their own, by fusermount3; what they do without is said.
 
 Options (-o):
   ro, rw                      read-only, or not (the default)
@@ -25,7 +27,8 @@ Options (-o):
   attr_timeout=SECONDS        how long the kernel may cache attributes, names and missing names
   entry_timeout=SECONDS         (3600 each; changes by others are made known at once all the same)
   negative_timeout=SECONDS
-  allow_other=on|off          let users other than the one who mounts in (on)
+  allow_other=on|off          let users other than the one who mounts in (on, where root mounts; an
+                                ordinary user needs user_allow_other in /etc/fuse.conf)
   default_permissions=on|off  check permission bits and ACLs (on)
   locks=local                 locks hold among the programs of this host (the default)
   lock_wait=SECONDS           how long to wait for another process that has the cluster open (30)
@@ -121,7 +124,8 @@ Status ApplyOption(MountOptions& options, std::string name, const std::string& v
   } else if (name == "foreground" && !has_value) {
     options.foreground = true;
   } else if (name == "allow_other") {
-    PXFS_ASSIGN(options.allow_other, OnOff(name, value));
+    PXFS_ASSIGN(const bool on, OnOff(name, value));
+    options.allow_other = on;
   } else if (name == "default_permissions") {
     PXFS_ASSIGN(options.default_permissions, OnOff(name, value));
   } else if (name == "attr_timeout") {
@@ -213,6 +217,39 @@ Result<MountOptions> ParseArguments(const std::vector<std::string>& arguments) {
   options.source = positional[0];
   options.mountpoint = positional[1];
   return options;
+}
+
+bool AllowsOthers(const MountOptions& options) {
+  return options.allow_other.value_or(::geteuid() == 0);
+}
+
+Result<std::string> FusermountOptions(const MountOptions& options) {
+  // What fusermount3 knows; nosuid and nodev it adds by itself.
+  constexpr std::pair<unsigned long, const char*> kKnown[] = {
+      {MS_RDONLY, "ro"},        {MS_NOEXEC, "noexec"},   {MS_SYNCHRONOUS, "sync"},
+      {MS_DIRSYNC, "dirsync"},  {MS_NOATIME, "noatime"}, {MS_NODIRATIME, "nodiratime"},
+      {MS_NOSUID, "nosuid"},    {MS_NODEV, "nodev"}};
+  constexpr unsigned long kSilently = MS_RELATIME | MS_SILENT;
+  std::string words = "subtype=pxfs";
+  unsigned long left = options.flags & ~kSilently;
+  for (const auto& [flag, word] : kKnown) {
+    if ((left & flag) == 0) continue;
+    words += std::string(",") + word;
+    left &= ~flag;
+  }
+  for (const auto& [name, flag] : kFlags) {
+    if ((left & flag.set) != 0)
+      return Fail(Code::kNotPermitted,
+                  "option " + std::string(name) + ": only root can mount with it");
+  }
+  if (AllowsOthers(options)) words += ",allow_other";
+  if (options.default_permissions) words += ",default_permissions";
+  words += ",fsname=";
+  for (const char c : options.source) {
+    if (c == ',' || c == '\\') words += '\\';
+    words += c;
+  }
+  return words;
 }
 
 Status ResolvePaths(MountOptions& options) {

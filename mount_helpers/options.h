@@ -1,6 +1,7 @@
 // What mount.pxfs is asked to do: its command line, in the form that mount(8) calls helpers with.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct MountOptions {
   unsigned long flags = 0;        // MS_* of mount(2)
   bool remount = false;
   bool foreground = false;
-  bool allow_other = true;
+  std::optional<bool> allow_other;  // as given; else what AllowsOthers says
   bool default_permissions = true;
   double attr_timeout_seconds = 3600;
   double entry_timeout_seconds = 3600;
@@ -35,6 +36,13 @@ extern const char kUsage[];
 
 // kInvalid names the argument or option that is wrong.
 Result<MountOptions> ParseArguments(const std::vector<std::string>& arguments);
+
+// Users other than the one who mounts may use the mount: unless told otherwise, where root mounts.
+bool AllowsOthers(const MountOptions& options);
+
+// The words after -o of fusermount3 for the mount. kNotPermitted: an option that only root has, by
+// its name.
+Result<std::string> FusermountOptions(const MountOptions& options);
 
 // Fills in the absolute paths. Only before mounting: looking at a mount point blocks while its
 // daemon is being succeeded. kNotFound and the like name the path.

@@ -19,8 +19,10 @@
 #include "base/cluster_directory.h"
 #include "base/logging.h"
 #include "base/mount_registry.h"
+#include "base/pass_descriptor.h"
 #include "cli/mount_control.h"
 #include "fs/connection_state.h"
+#include "mount_helpers/fusermount.h"
 #include "rpc/unix_socket.h"
 
 namespace pxfs::mount_helpers {
@@ -71,6 +73,8 @@ class Supervisor {
   Event Await(int fd, Clock::time_point until);
   void AwaitEnd();
   void Unmount();
+  Status PrepareDevice();
+  void TakeDevice();
 
   void Serve(UniqueFd connection);
   cli::UpgradeReply Upgrade(const cli::UpgradeRequest& request);
@@ -81,7 +85,10 @@ class Supervisor {
 
   const MountOptions& options_;
   const ProgramArguments arguments_;
-  UniqueFd device_, signals_, order_reader_, order_writer_;
+  // /dev/fuse. Where an ordinary user mounts there is none before the first daemon has mounted: until
+  // then it is the end of a socket by which that daemon sends it to incoming_.
+  UniqueFd device_, incoming_;
+  UniqueFd signals_, order_reader_, order_writer_;
   std::optional<rpc::UnixListener> listener_;  // none: no orders are taken
   std::unique_ptr<fs::ConnectionState> state_;
   std::string program_ = kRunningProgram;  // what daemons are started from
@@ -129,16 +136,47 @@ void Supervisor::Listen() {
 }
 
 void Supervisor::Unmount() {
+  if (::geteuid() != 0) {
+    if (auto done = UnmountByFusermount(options_.mountpoint, /*lazy=*/true); !done)
+      log::error("unmounting {}: {}", options_.mountpoint, done.error().message());
+    return;
+  }
   if (::umount2(options_.mountpoint.c_str(), MNT_DETACH) != 0 && errno != EINVAL)
     log::error("unmounting {}: {}", options_.mountpoint, std::strerror(errno));
 }
 
+Status Supervisor::PrepareDevice() {
+  if (::geteuid() == 0) {
+    PXFS_ASSIGN(device_, OpenAt(AT_FDCWD, "/dev/fuse", O_RDWR));
+    return {};
+  }
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return FailErrno(errno, "socketpair");
+  device_ = UniqueFd(ends[0]);
+  incoming_ = UniqueFd(ends[1]);
+  return {};
+}
+
+void Supervisor::TakeDevice() {
+  pollfd ready{incoming_.get(), POLLIN, 0};
+  if (!incoming_ || ::poll(&ready, 1, 0) <= 0) return;
+  auto device = ReceiveDescriptor(incoming_.get());
+  incoming_.reset();
+  if (device)
+    device_ = std::move(*device);
+  else
+    log::error("{}: the mount ends with its daemon: {}", options_.mountpoint,
+               device.error().message());
+}
+
 Supervisor::Event Supervisor::Await(int fd, Clock::time_point until) {
   for (;;) {
+    TakeDevice();
     if (ended_) return Event::kEnded;
     const pid_t ended = ::waitpid(daemon_, &wait_status_, WNOHANG);
     ended_ = ended == daemon_ || (ended < 0 && errno != EINTR);
-    if (ended_) return Event::kEnded;
+    if (ended_) continue;  // what it had sent comes first
     signalfd_siginfo info;
     if (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
@@ -151,8 +189,9 @@ Supervisor::Event Supervisor::Await(int fd, Clock::time_point until) {
       if (left.count() <= 0) return Event::kTimeout;
       wait_ms = static_cast<int>(left.count());
     }
-    pollfd ready[] = {{signals_.get(), POLLIN, 0}, {fd, POLLIN, 0}};
-    if (::poll(ready, 2, wait_ms) > 0 && ready[1].revents != 0) return Event::kReadable;
+    pollfd ready[] = {
+        {signals_.get(), POLLIN, 0}, {fd, POLLIN, 0}, {incoming_.get(), POLLIN, 0}};
+    if (::poll(ready, 3, wait_ms) > 0 && ready[1].revents != 0) return Event::kReadable;
   }
 }
 
@@ -268,7 +307,7 @@ void Supervisor::Serve(UniqueFd connection) {
 
 int Supervisor::Begin(UniqueFd status) {
   auto prepared = [&]() -> Status {
-    PXFS_ASSIGN(device_, OpenAt(AT_FDCWD, "/dev/fuse", O_RDWR));
+    PXFS_TRY(PrepareDevice());
     PXFS_ASSIGN(state_, fs::ConnectionState::Create());
     return PrepareSignals();
   }();

@@ -16,6 +16,7 @@
 #include "base/cluster_directory.h"
 #include "base/mount_registry.h"
 #include "base/unique_fd.h"
+#include "mount_helpers/fusermount.h"
 
 namespace {
 
@@ -66,7 +67,12 @@ int main(int argc, char** argv) {
   if (!::realpath(target.c_str(), mountpoint))
     return Complain(target + ": " + std::strerror(errno));
   const pxfs::UniqueFd supervisor = SupervisorOf(mountpoint);
-  if (::umount2(mountpoint, flags) != 0) return Complain(target + ": " + std::strerror(errno));
+  if (::umount2(mountpoint, flags) != 0) {
+    if (errno != EPERM || ::geteuid() == 0) return Complain(target + ": " + std::strerror(errno));
+    const auto done =
+        pxfs::mount_helpers::UnmountByFusermount(mountpoint, (flags & MNT_DETACH) != 0);
+    if (!done) return Complain(done.error().message());
+  }
   if (supervisor && (flags & MNT_DETACH) == 0) {
     pollfd ended{supervisor.get(), POLLIN, 0};
     while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {

@@ -90,7 +90,8 @@ Result<Hash128> Transfer(int from, int to, const struct stat& st, const Progress
 Status Finish(int fd, InodeId inode, const ObjectOwner& owner, const struct stat& source,
               const std::string& origin) {
   // Writing may have taken these bits off.
-  if ((owner.mode & (S_ISUID | S_ISGID)) && ::fchmod(fd, owner.mode & 07777) != 0)
+  const uint32_t mode = OwnerOnDisk(owner).mode & 07777;
+  if ((mode & (S_ISUID | S_ISGID)) && ::fchmod(fd, mode) != 0)
     return FailErrno(errno, "set the mode");
   const struct timespec times[2] = {source.st_atim, source.st_mtim};
   if (::futimens(fd, times) != 0) return FailErrno(errno, "set the times");

@@ -12,7 +12,7 @@ namespace pxfs::volumes {
 Result<std::string> ReadOrigin(const Volume& volume, ObjectName name) {
   PXFS_ASSIGN(const UniqueFd object, volume.OpenObject(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   std::string value(65536, '\0');
-  const ssize_t size = ::fgetxattr(object.get(), kOriginXattr, value.data(), value.size());
+  const ssize_t size = ::fgetxattr(object.get(), OriginXattr(), value.data(), value.size());
   if (size < 0 && (errno == ENODATA || errno == EOPNOTSUPP)) return std::string();
   if (size < 0) return FailErrno(errno, name.RelativePath());
   value.resize(static_cast<size_t>(size));

@@ -43,6 +43,10 @@ Status WithDirectory(Place place, MakeDirectory make_directory, const std::strin
 
 }  // namespace
 
+ObjectOwner OwnerOnDisk(const ObjectOwner& inode) {
+  return ::geteuid() == 0 ? inode : ObjectOwner{::geteuid(), ::getegid(), 0600};
+}
+
 Volume::Volume(VolumeId id, std::string root, VolumeIdentity identity, UniqueFd root_fd)
     : id_(id),
       root_(std::move(root)),
@@ -64,6 +68,7 @@ Result<std::shared_ptr<Volume>> Volume::Open(VolumeId id, const std::string& roo
 }
 
 Status Volume::SetAccessTimes(const AccessTimes& rule) {
+  if (::geteuid() != 0) return {};
   std::lock_guard lock(access_times_mutex_);
   if (private_mount_) return volumes::SetAccessTimes(private_mount_.get(), rule);
   PXFS_ASSIGN(private_mount_, MakePrivateMount(root_fd_.get(), rule));
@@ -89,7 +94,9 @@ Status Volume::MakeObjectDirectory(ObjectName name) const {
   return FailErrno(errno, root_ + "/" + directory);
 }
 
-Result<UniqueFd> Volume::CreateObject(ObjectName name, int flags, const ObjectOwner& owner) const {
+Result<UniqueFd> Volume::CreateObject(ObjectName name, int flags,
+                                      const ObjectOwner& inode_owner) const {
+  const ObjectOwner owner = OwnerOnDisk(inode_owner);
   const std::string path = name.RelativePath();
   UniqueFd fd;
   PXFS_TRY(WithDirectory(
@@ -139,7 +146,8 @@ Result<struct stat> Volume::StatObject(ObjectName name) const {
   return FailErrno(errno, root_ + "/" + path);
 }
 
-Status Volume::SetOwner(ObjectName name, const ObjectOwner& owner) const {
+Status Volume::SetOwner(ObjectName name, const ObjectOwner& inode_owner) const {
+  const ObjectOwner owner = OwnerOnDisk(inode_owner);
   const std::string path = name.RelativePath();
   PXFS_ASSIGN(const struct stat st, StatObject(name));
   const bool foreign = st.st_uid != owner.uid || st.st_gid != owner.gid;
@@ -162,11 +170,11 @@ Status Volume::SetTimes(ObjectName name, meta::Timestamp atime, meta::Timestamp 
 Status Volume::SetOrigin(int object_fd, InodeId inode, const std::string& path) {
   const std::string bare = ToHex(inode.value) + " ";
   const std::string value = bare + path;
-  if (::fsetxattr(object_fd, kOriginXattr, value.data(), value.size(), 0) == 0) return {};
+  if (::fsetxattr(object_fd, OriginXattr(), value.data(), value.size(), 0) == 0) return {};
   if ((errno == ENOSPC || errno == E2BIG || errno == ERANGE) &&
-      ::fsetxattr(object_fd, kOriginXattr, bare.data(), bare.size(), 0) == 0)
+      ::fsetxattr(object_fd, OriginXattr(), bare.data(), bare.size(), 0) == 0)
     return {};
-  return FailErrno(errno, kOriginXattr);
+  return FailErrno(errno, OriginXattr());
 }
 
 Status Volume::RemoveObject(ObjectName name) const {

@@ -34,11 +34,16 @@ struct ObjectName {
   std::string RelativePath() const;  // below the volume's root: "objects/0/1a-1"
 };
 
-// Owner and permission bits of an object, the same as its inode's.
+// Owner and permission bits of an inode.
 struct ObjectOwner {
   uint32_t uid = 0, gid = 0;
   uint32_t mode = 0600;  // 07777
 };
+
+// What an object gets where its inode has `inode`: the same, if root serves the volume. Nobody else
+// can give files away or write what is read-only; so all objects of an ordinary user's volume are his
+// own, with mode 0600, and only metadata knows of owners and modes.
+ObjectOwner OwnerOnDisk(const ObjectOwner& inode);
 
 struct VolumeIdentity {
   std::string cluster_uuid;
@@ -70,16 +75,15 @@ class Volume {
   // look.
   Result<UniqueFd> OpenObject(ObjectName name, int flags, const ObjectOwner* owner = nullptr) const;
   // Reading what OpenObject opens from now on moves access times by this rule; after the first call
-  // also what is open already. Until then, or if it fails, they move as the mount of the volume's
-  // disk has it.
+  // also what is open already. Until then, if it fails, and always where others than root serve, they
+  // move as the mount of the volume's disk has it.
   Status SetAccessTimes(const AccessTimes& rule);
   Result<struct stat> StatObject(ObjectName name) const;
   // Owner, mode and times as the inode's. kNotFound where there is no object.
   Status SetOwner(ObjectName name, const ObjectOwner& owner) const;
   Status SetTimes(ObjectName name, meta::Timestamp atime, meta::Timestamp mtime) const;
   // Records which inode and path this is, for rebuilding a namespace from volumes (xattr
-  // trusted.pxfs.origin:
-  // "<inode, hex> <path>"; only the inode where the file system has no room for the path).
+  // OriginXattr(): "<inode, hex> <path>"; only the inode where the file system has no room for the path).
   // kNotSupported where it has no such xattrs at all.
   static Status SetOrigin(int object_fd, InodeId inode, const std::string& path);
   // An object that is not there counts as removed.

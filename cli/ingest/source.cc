@@ -4,10 +4,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <string_view>
 
+#include "cli/command.h"
 #include "volumes/volume.h"
 
 namespace pxfs::cli {
@@ -16,6 +18,8 @@ namespace {
 // What belongs to the place rather than to the file: labels of this host's policy, and of overlay
 // and pxfs volumes.
 bool StaysBehind(std::string_view name) {
+  // Capabilities are for root to give, as set-id bits of others are.
+  if (::geteuid() != 0 && name.starts_with("security.")) return true;
   return name == "security.selinux" || name.starts_with("trusted.overlay.") ||
          name.starts_with("trusted.pxfs.") || name.starts_with("user.pxfs.");
 }
@@ -56,6 +60,20 @@ Result<std::map<std::string, std::string>> ReadXattrs(const ListCall& list, cons
   return xattrs;
 }
 
+// An ordinary user's copies are his, as cp -a leaves them: nobody else's files come into being, and
+// no set-id bits of somebody else's.
+void BecomeOwn(meta::TreeNode& node) {
+  bool changed = node.uid != ::geteuid();
+  node.uid = ::geteuid();
+  const std::vector<uint32_t> groups = CallerContext().groups;
+  if (node.gid != ::getegid() &&
+      std::find(groups.begin(), groups.end(), node.gid) == groups.end()) {
+    node.gid = ::getegid();
+    changed = true;
+  }
+  if (changed && !S_ISDIR(node.mode)) node.mode &= ~static_cast<uint32_t>(S_ISUID | S_ISGID);
+}
+
 }  // namespace
 
 meta::TreeNode NodeOf(const struct stat& st, const std::string& relative) {
@@ -67,12 +85,15 @@ meta::TreeNode NodeOf(const struct stat& st, const std::string& relative) {
   if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) node.rdev = st.st_rdev;
   node.atime = volumes::ToTimestamp(st.st_atim);
   node.mtime = volumes::ToTimestamp(st.st_mtim);
+  if (::geteuid() != 0) BecomeOwn(node);
   return node;
 }
 
 Result<meta::TreeNode> ReadNode(const std::string& path, const struct stat& st,
                                 const std::string& relative) {
   meta::TreeNode node = NodeOf(st, relative);
+  if (::geteuid() != 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+    return Fail(Code::kNotPermitted, "only root may make devices");
   if (S_ISLNK(st.st_mode)) {
     char target[meta::kMaxSymlinkBytes + 1];
     const ssize_t size = ::readlink(path.c_str(), target, sizeof target);

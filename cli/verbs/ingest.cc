@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/bytes.h"
+#include "base/cluster_directory.h"
 #include "cli/ingest/progress.h"
 #include "cli/output.h"
 #include "cli/policy_change.h"
@@ -108,10 +109,10 @@ void PrintSummary(Cluster& cluster, const IngestCounters& counters, const Proble
 
 Result<IngestOptions> Prepare(const Options& options) {
   if (options.paths.size() < 2) return Fail(Code::kInvalid, "no destination: give SRC... DEST");
-  if (::geteuid() != 0)
-    return Fail(
-        Code::kNotPermitted,
-        "only root may bring files in directly; copy through a mount instead: cp -a SRC... DEST");
+  if (::geteuid() != 0 && options.adopt)
+    return Fail(Code::kNotPermitted,
+                "only root may adopt files, whose owners and modes would be those of objects; leave "
+                "--adopt away");
   IngestOptions ingest;
   ingest.sources.assign(options.paths.begin(), options.paths.end() - 1);
   ingest.destination = options.paths.back();
@@ -129,6 +130,11 @@ Result<IngestOptions> Prepare(const Options& options) {
 
 Result<int> Run(const Command& command, const Options& options) {
   PXFS_ASSIGN(const IngestOptions ingest, Prepare(options));
+  PXFS_ASSIGN(const std::string directory, FindCluster(command.cluster, ingest.destination));
+  if (!OwnsCluster(directory))
+    return Fail(Code::kNotPermitted,
+                "only root and the cluster's owner may bring files in directly; copy through a "
+                "mount instead: cp -a SRC... DEST");
   PXFS_ASSIGN(const auto cluster, OpenCluster(command, ingest.destination));
   HandleSignals();
   const auto started = std::chrono::steady_clock::now();

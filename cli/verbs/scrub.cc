@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/bytes.h"
+#include "base/cluster_directory.h"
 #include "cli/byte_size.h"
 #include "cli/output.h"
 #include "cli/tree_files.h"
@@ -90,8 +91,9 @@ class Scrub {
 Result<int> Run(const Command& command, const Options& options) {
   const bool whole = options.path == "pxfs:/";
   PXFS_ASSIGN(const auto cluster, OpenCluster(command, whole ? "" : options.path));
-  if (::geteuid() != 0)
-    return Fail(Code::kNotPermitted, "objects can be read by root alone; run it as root");
+  if (!OwnsCluster(cluster->identity().directory))
+    return Fail(Code::kNotPermitted,
+                "objects can be read by root and the cluster's owner alone; run it as root");
   volumes::BeIdle();
   Scrub scrub(*cluster, command, !options.no_progress && IsTerminal(STDERR_FILENO));
   if (!options.rate.empty()) {

@@ -142,9 +142,9 @@ TEST_F(RebuildTest, WhatIsNewerThanTheCopyIsTakenFromTheObjects) {
   const std::string damaged_object = ObjectOf(top + "/new/dir/damaged");
   Unmount();
   ASSERT_EQ(
-      ::setxattr(taken_object.c_str(), volumes::kOriginXattr, pointer.data(), pointer.size(), 0),
+      ::setxattr(taken_object.c_str(), volumes::OriginXattr(), pointer.data(), pointer.size(), 0),
       0);
-  ASSERT_EQ(::setxattr(damaged_object.c_str(), volumes::kOriginXattr, "zzz", 3, 0), 0);
+  ASSERT_EQ(::setxattr(damaged_object.c_str(), volumes::OriginXattr(), "zzz", 3, 0), 0);
   LoseCluster();
   const auto report = Rebuild({Volume(1)}, 4);
   EXPECT_EQ(report["updated"], 2);

@@ -37,6 +37,19 @@ TEST(MountOptions, ARemountMayRepeatWhatTheMountTableShows) {
   EXPECT_FALSE(ParseArguments({"a", "b", "-o", "rw,user_id=0"}));
 }
 
+TEST(MountOptions, WhatFusermountIsTold) {
+  const auto words = FusermountOptions(
+      *ParseArguments({"/a,b\\c", "m", "-o", "ro,nosuid,relatime,noatime,allow_other=off"}));
+  ASSERT_TRUE(words) << words.error().message();
+  EXPECT_EQ(*words, "subtype=pxfs,ro,noatime,nosuid,default_permissions,fsname=/a\\,b\\\\c");
+  for (const char* root_only : {"strictatime", "lazytime"}) {
+    const auto refused = FusermountOptions(*ParseArguments({"a", "b", "-o", root_only}));
+    ASSERT_FALSE(refused) << root_only;
+    EXPECT_EQ(refused.error(), Code::kNotPermitted);
+    EXPECT_NE(refused.error().message().find(root_only), std::string::npos);
+  }
+}
+
 TEST(MountOptions, WhatIsWrongIsNamed) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"colour=red", "colour=red"},
