@@ -58,13 +58,15 @@ OpenTable::OpenTable(const Environment& environment, ConnectionState& state)
   idle_thread_ = std::thread([this] { IdleLoop(); });
 }
 
-OpenTable::~OpenTable() {
+OpenTable::~OpenTable() { StopIdling(); }
+
+void OpenTable::StopIdling() {
   {
     std::lock_guard lock(idle_mutex_);
     stopping_ = true;
   }
   idle_changed_.notify_all();
-  idle_thread_.join();
+  if (idle_thread_.joinable()) idle_thread_.join();
 }
 
 void OpenTable::LearnCountedRequests() {

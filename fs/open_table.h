@@ -149,6 +149,9 @@ class OpenTable {
   // Takes over the records that `state` holds.
   OpenTable(const Environment& environment, ConnectionState& state);
   ~OpenTable();
+  // Ends the thread that lets go of files which nobody has open; idle ones stay so. It tells the
+  // kernel, so it ends before the FUSE session does. May be called again.
+  void StopIdling();
 
   // The reply to an open: how the kernel shall do I/O on it.
   struct Opened {

@@ -64,6 +64,7 @@ Session::Session(FileSystem& file_system, Transport& transport, CacheRevoker& re
 
 Session::~Session() {
   revoker_.Stop();
+  data_.file_system->open_files().StopIdling();
   if (session_) fuse_session_destroy(session_);
 }
 
@@ -76,6 +77,7 @@ Result<std::unique_ptr<Session>> Session::Create(FileSystem& file_system, Transp
   fuse_args arguments = FUSE_ARGS_INIT(1, argv);
   const fuse_lowlevel_ops table = Operations();
   self->session_ = fuse_session_new(&arguments, &table, sizeof table, &self->data_);
+  fuse_opt_free_args(&arguments);  // what parsing them made of them
   if (!self->session_) return Fail(Code::kIo, "libfuse made no session");
   PXFS_TRY(transport.Attach(self->session_));
   revoker.Start(self->session_, &file_system, &transport);

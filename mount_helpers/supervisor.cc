@@ -35,6 +35,10 @@ constexpr std::chrono::milliseconds kMaxRestartDelay{1000};
 constexpr std::chrono::milliseconds kMaxWorkingRestartDelay{20};
 constexpr std::chrono::milliseconds kStableTime{500};
 
+// Daemons that are started after the file system was unmounted, to end in order what the one that
+// served could not.
+constexpr int kTriesAfterUnmount = 3;
+
 // An upgrade: how long the old daemon may take to end, the new one to serve, and how long it is
 // watched then if no request comes that would prove it.
 constexpr std::chrono::seconds kHandOverTime{10};
@@ -75,6 +79,8 @@ class Supervisor {
   void Unmount();
   Status PrepareDevice();
   void TakeDevice();
+  // The kernel has ended the connection.
+  bool Disconnected() const;
 
   void Serve(UniqueFd connection);
   cli::UpgradeReply Upgrade(const cli::UpgradeRequest& request);
@@ -319,8 +325,14 @@ int Supervisor::Begin(UniqueFd status) {
   return result;
 }
 
+bool Supervisor::Disconnected() const {
+  pollfd device{device_.get(), 0, 0};
+  return ::poll(&device, 1, 0) > 0 && (device.revents & POLLERR) != 0;
+}
+
 int Supervisor::Run(UniqueFd status) {
   std::chrono::milliseconds delay{0};
+  int tries_after_unmount = 0;
   for (;;) {
     if (daemon_ == 0) {
       if (auto started = Start(program_, status.get()); !started)
@@ -337,6 +349,13 @@ int Supervisor::Run(UniqueFd status) {
     const std::string how = WIFSIGNALED(wait_status_)
                                 ? std::string("signal ") + std::to_string(WTERMSIG(wait_status_))
                                 : "status " + std::to_string(WEXITSTATUS(wait_status_));
+    if (Disconnected() && tries_after_unmount++ == kTriesAfterUnmount) {
+      log::error(
+          "{} is unmounted, but its daemon ended with {} again and again; the next mount of the "
+          "cluster puts in order what it left",
+          options_.mountpoint, how);
+      return 1;
+    }
     // A daemon that lived for a while is succeeded at once; one that keeps dying, ever more slowly.
     if (Clock::now() - started_ > kStableTime) delay = {};
     log::warn("the daemon of {} ended with {}; starting the next one", options_.mountpoint, how);

@@ -102,6 +102,8 @@ Status RunOk(const Argv& argv, const Environment& environment, std::chrono::seco
                              outcome.output);
 }
 
+bool ProgramsAreOfAnotherBuild() { return std::getenv("PXFS_PROGRAMS") != nullptr; }
+
 std::string Program(const std::string& name) {
   const char* directory = std::getenv("PXFS_PROGRAMS");
   if (directory == nullptr) directory = std::getenv("PXFS_BIN");

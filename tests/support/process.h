@@ -34,6 +34,8 @@ Status RunOk(const Argv& argv, const Environment& environment = {},
 
 // The path of one of pxfs's programs ($PXFS_BIN, set by ctest; $PXFS_PROGRAMS, where set, are used in their place).
 std::string Program(const std::string& name);
+// $PXFS_PROGRAMS is set: sanitizers watch over them, and they are larger and slower for it.
+bool ProgramsAreOfAnotherBuild();
 
 // A process known by a pidfd, so that its number cannot come to mean another one. It need not be a
 // child.

@@ -26,9 +26,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 
-// A mount that waits for the other gives up after 100 ms (CacheRevoker::kPatience), so this would
-// be its usual time.
-constexpr microseconds kUsual(50'000);
+// A mount that waits for the other gives up after this time (CacheRevoker::kPatience), so every
+// round would take longer; without, a busy machine makes some do so, but not three of four.
+constexpr microseconds kPatience(100'000);
 
 int Rounds() { return LongRun() ? 3000 : 300; }
 
@@ -75,11 +75,11 @@ TEST_P(TwoMounts, WriteOneFileWithoutWaitingForEachOther) {
     EXPECT_STATUS(side.outcome);
     ASSERT_FALSE(side.times.empty());
     std::sort(side.times.begin(), side.times.end());
-    const auto usual = side.times[side.times.size() * 9 / 10];
-    std::printf("%s: nine of ten rounds under %.1f ms, the longest %.1f ms\n", ToString(GetParam()),
-                static_cast<double>(usual.count()) / 1000,
+    const auto quarter = side.times[side.times.size() / 4];
+    std::printf("%s: a quarter of the rounds under %.1f ms, the longest %.1f ms\n",
+                ToString(GetParam()), static_cast<double>(quarter.count()) / 1000,
                 static_cast<double>(side.times.back().count()) / 1000);
-    EXPECT_LT(usual, kUsual);
+    EXPECT_LT(quarter, kPatience);
   }
   struct stat a, b;
   ASSERT_EQ(::stat(sides[0].file.c_str(), &a), 0);
