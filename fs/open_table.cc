@@ -305,6 +305,7 @@ Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
       if (!granted) return Fail(granted.error());
     }
   }
+  file->flags = granted->attr.flags;
   file->grant_unsure = false;
   file->granted_again = file->written();
   if (file->written()) return {};  // it was only to be made sure of
@@ -467,6 +468,7 @@ Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId 
   // in use.
   opened.direct_io = opened.backing_id > 0 && write && !file->record->backing_writable;
   opened.size_bytes = file->size_bytes;
+  if (write) opened.flags = file->flags;
   if (!AlreadyCounted(ctx)) {
     OpenCounts counts = file->counts();
     ++counts.opens;
@@ -476,6 +478,15 @@ Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId 
   }
   file->idle_ticket = 0;
   return opened;
+}
+
+void OpenTable::SetFlags(InodeId inode, uint32_t flags) {
+  if (auto file = Find(inode)) (*file)->flags = flags;
+}
+
+uint32_t OpenTable::FlagsOf(InodeId inode) {
+  const auto file = Find(inode);
+  return file && (*file)->written() ? (*file)->flags : 0;
 }
 
 Status OpenTable::BeginWork(const meta::CallContext& ctx, InodeId inode) {

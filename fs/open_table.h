@@ -74,6 +74,7 @@ class OpenFile {
   uint32_t loads = 0;  // opens that count in the volume's load, each with load_bytes
   uint64_t load_bytes = 0;
   bool executable = false;    // some execute bit is set
+  uint32_t flags = 0;         // of the inode, as far as its writers are concerned
   bool name_durable = false;  // of the object, by an fsync here
   bool dead = false;          // out of the table: look up again
   uint64_t idle_ticket = 0;   // of its newest entry in the idle list
@@ -158,6 +159,7 @@ class OpenTable {
     int32_t backing_id = 0;   // 0: no passthrough
     bool direct_io = false;   // through the daemon, past a backing that cannot serve this open
     uint64_t size_bytes = 0;  // of the file, when it was first opened
+    uint32_t flags = 0;       // of the file (meta::Attr), where it was opened for writing
   };
   enum class Mode { kRead, kWrite };
   // Counts an open of the inode, and gets the write grant for the first writer. `created`: the
@@ -194,6 +196,10 @@ class OpenTable {
                                                   std::vector<VolumeId>& tried);
   // The content of an open file as it is on its volume now. Needs the file's lock.
   Result<struct stat> Stat(OpenFile& file);
+
+  // The inode has these flags now. Those of a file that is open for writing, 0 where it is not.
+  void SetFlags(InodeId inode, uint32_t flags);
+  uint32_t FlagsOf(InodeId inode);
 
   // Lets go of the backing of a file that is idle: it was removed, or may now be executed, or
   // another session writes it. Waits for nobody.

@@ -32,6 +32,9 @@ void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
           fuse_file_info* file) noexcept;
 void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, off_t offset,
            fuse_file_info* file) noexcept;
+void Ioctl(fuse_req_t request, fuse_ino_t node, unsigned command, void* argument,
+           fuse_file_info* file, unsigned flags, const void* in, size_t in_size,
+           size_t out_size) noexcept;
 void Fsync(fuse_req_t request, fuse_ino_t node, int data_only, fuse_file_info* file) noexcept;
 void FsyncDirectory(fuse_req_t request, fuse_ino_t node, int data_only,
                     fuse_file_info* file) noexcept;

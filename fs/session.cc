@@ -33,6 +33,7 @@ fuse_lowlevel_ops Operations() {
   table.fsyncdir = ops::FsyncDirectory;
   table.fallocate = ops::Fallocate;
   table.lseek = ops::Seek;
+  table.ioctl = ops::Ioctl;
   table.copy_file_range = ops::CopyFileRange;
   table.opendir = ops::OpenDirectory;
   table.readdir = ops::ReadDirectory;

@@ -20,6 +20,14 @@ bool Owns(const CallContext& ctx, const Attr& attr) {
   return IsSuperuser(ctx) || ctx.uid == attr.uid;
 }
 
+Status CheckNotImmutable(const InodeRecord& inode) {
+  return (inode.attr.flags & kImmutable) ? Status(Fail(Code::kNotPermitted)) : Status();
+}
+
+Status CheckNotFixed(const InodeRecord& inode) {
+  return (inode.attr.flags & kKeptFlags) ? Status(Fail(Code::kNotPermitted)) : Status();
+}
+
 Status CheckAccess(Transaction& tx, const CallContext& ctx, const InodeRecord& inode,
                    uint32_t wanted) {
   const Attr& attr = inode.attr;
@@ -47,6 +55,8 @@ Status CheckAccess(Transaction& tx, const CallContext& ctx, const InodeRecord& i
 Status CheckMayRemove(Transaction& tx, const CallContext& ctx, const InodeRecord& directory,
                       const InodeRecord& victim) {
   PXFS_TRY(CheckAccess(tx, ctx, directory, kMayWrite | kMayExecute));
+  PXFS_TRY(CheckNotFixed(directory));
+  PXFS_TRY(CheckNotFixed(victim));
   const bool sticky = directory.attr.mode & S_ISVTX;
   if (sticky && !Owns(ctx, victim.attr) && !Owns(ctx, directory.attr))
     return Fail(Code::kNotPermitted);

@@ -83,6 +83,7 @@ Result<InodeRecord*> EnterForNew(Transaction& tx, const CallContext& ctx, InodeI
   PXFS_ASSIGN(const Transaction::Found found, tx.FindEntry(directory, name));
   if (found.entry) return Fail(Code::kExists);
   PXFS_TRY(CheckAccess(tx, ctx, *record, kMayWrite));
+  PXFS_TRY(CheckNotImmutable(*record));
   PXFS_TRY(tx.RoomToGrow());
   return tx.EditInode(directory);
 }

@@ -118,6 +118,7 @@ std::string Encode(const InodeRecord& record) {
   m.set_btime(a.btime.seconds);
   m.set_btime_ns(a.btime.nanoseconds);
   m.set_generation(a.generation);
+  m.set_flags(a.flags);
   m.set_parent(record.parent.value);
   m.set_name(record.name);
   m.set_entries(record.entries);
@@ -158,6 +159,7 @@ Result<InodeRecord> Decode(std::string_view key, std::string_view value) {
   a.ctime = {m.ctime(), m.ctime_ns()};
   a.btime = {m.btime(), m.btime_ns()};
   a.generation = m.generation();
+  a.flags = m.flags();
   record.parent = InodeId(m.parent());
   record.name = m.name();
   record.entries = m.entries();

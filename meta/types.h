@@ -29,7 +29,13 @@ struct Timestamp {
   friend constexpr auto operator<=>(const Timestamp&, const Timestamp&) = default;
 };
 
-// What stat(2) shows of an inode. `mode` holds the type bits (S_IFMT) too.
+// Flags of an inode, with the values of FS_*_FL in <linux/fs.h>; others are not kept. Nobody, root
+// neither, changes what is immutable: content, attributes, or in a directory its names. What is
+// append-only grows, and nothing else: files at their end, directories by new names.
+inline constexpr uint32_t kImmutable = 0x10, kAppendOnly = 0x20;
+inline constexpr uint32_t kKeptFlags = kImmutable | kAppendOnly;
+
+// What stat(2) shows of an inode, and its flags. `mode` holds the type bits (S_IFMT) too.
 struct Attr {
   InodeId inode;
   uint32_t mode = 0;
@@ -41,6 +47,7 @@ struct Attr {
   uint64_t blocks = 0;  // of 512 bytes
   Timestamp atime, mtime, ctime, btime;
   uint64_t generation = 0;  // of the content: raised when the file is opened for writing
+  uint32_t flags = 0;       // kImmutable, kAppendOnly
   // Some session has the file open for writing: its size and times are those of the primary's
   // object, not the ones here, and must not be cached.
   bool open_for_write = false;
@@ -104,6 +111,7 @@ struct AttrChange {
   std::optional<ContentState> content = {};
   // An atime learned from the object: stored without a new ctime when it is the only change.
   bool atime_only = false;
+  std::optional<uint32_t> flags = {};  // all of kKeptFlags; superusers only
 };
 
 struct NewNode {

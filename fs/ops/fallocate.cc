@@ -15,6 +15,10 @@ void Fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_
                fuse_file_info*) noexcept {
   FileSystem& fs = FileSystem::Of(request);
   const InodeId inode = fs.InodeOf(node);
+  const uint32_t flags = fs.open_files().FlagsOf(inode);
+  if ((flags & meta::kImmutable) ||
+      ((flags & meta::kAppendOnly) && (mode & ~FALLOC_FL_KEEP_SIZE) != 0))
+    return ReplyError(request, Error(Code::kNotPermitted), "fallocate", inode);
   auto fd = fs.open_files().Descriptor(inode, true);
   if (!fd) return ReplyError(request, fd.error(), "fallocate", inode);
   if (::fallocate((*fd)->get(), mode, offset, length) != 0)

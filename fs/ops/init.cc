@@ -8,7 +8,7 @@ void Init(void*, fuse_conn_info* connection) noexcept {
                           FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL |
                           FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_NO_OPENDIR_SUPPORT |
                           FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_EXPIRE_ONLY |
-                          FUSE_CAP_HANDLE_KILLPRIV;
+                          FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_IOCTL_DIR;
   connection->want = connection->capable & wanted;
   connection->max_background = 64;
   connection->congestion_threshold = 48;

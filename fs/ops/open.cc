@@ -22,6 +22,25 @@ Status TruncateAtOpen(FileSystem& fs, fuse_req_t request, InodeId inode) {
   return {};
 }
 
+// O_RDONLY | O_TRUNC truncates too: a short time of writing beside the open for reading.
+Status TruncateAtOpenForReading(FileSystem& fs, fuse_req_t request, InodeId inode) {
+  const auto ctx = fs.ContextOf(request);
+  PXFS_TRY(fs.open_files().BeginWork(ctx, inode));
+  Status truncated = fs.open_files().FlagsOf(inode) != 0 ? Fail(Code::kNotPermitted)
+                                                         : TruncateAtOpen(fs, request, inode);
+  auto ended = fs.open_files().EndWork(ctx, inode);
+  return truncated ? ended : truncated;
+}
+
+// What is append-only is opened for appending, and what is immutable not for writing, also where
+// somebody had it open when it became so.
+Status CheckFlags(const OpenTable::Opened& opened, int flags) {
+  const bool only_appends = (flags & O_APPEND) && !(flags & O_TRUNC);
+  if ((opened.flags & meta::kImmutable) || ((opened.flags & meta::kAppendOnly) && !only_appends))
+    return Fail(Code::kNotPermitted);
+  return {};
+}
+
 }  // namespace
 
 void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) noexcept {
@@ -31,12 +50,14 @@ void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) noexcept {
   const auto mode = ModeOf(*file);
   auto opened = fs.open_files().Open(ctx, inode, mode);
   if (!opened) return ReplyError(request, opened.error(), "open", inode);
-  if (file->flags & O_TRUNC) {
-    if (auto truncated = TruncateAtOpen(fs, request, inode); !truncated) {
-      if (auto released = fs.open_files().Release(ctx, inode, mode); !released)
-        log::error("release of inode {}: {}", inode.value, released.error().message());
-      return ReplyError(request, truncated.error(), "open", inode);
-    }
+  Status ready = CheckFlags(*opened, file->flags);
+  if (ready && (file->flags & O_TRUNC))
+    ready = mode == OpenTable::Mode::kWrite ? TruncateAtOpen(fs, request, inode)
+                                            : TruncateAtOpenForReading(fs, request, inode);
+  if (!ready) {
+    if (auto released = fs.open_files().Release(ctx, inode, mode); !released)
+      log::error("release of inode {}: {}", inode.value, released.error().message());
+    return ReplyError(request, ready.error(), "open", inode);
   }
   fs.CountOpen(inode, *opened);
   const abi::OpenOut reply = OpenReplyOf(*opened);

@@ -155,6 +155,7 @@ Status TreeBuilder::Add(const TreeNode& node, InodeId fresh, const Replica& repl
   PXFS_ASSIGN(const InodeId parent, FindDirectory(above));
   PXFS_ASSIGN(const InodePtr entered, EnterDirectory(tx_, ctx_, parent));
   PXFS_TRY(CheckAccess(tx_, ctx_, *entered, kMayWrite));
+  PXFS_TRY(CheckNotImmutable(*entered));
   PXFS_ASSIGN(InodeRecord * directory, tx_.EditInode(parent));
   PXFS_ASSIGN(const Transaction::Found found, tx_.FindEntry(parent, name));
   const bool is_directory = S_ISDIR(node.mode) && node.hard_link_to.empty();
@@ -170,6 +171,7 @@ Status TreeBuilder::Add(const TreeNode& node, InodeId fresh, const Replica& repl
   if (!node.hard_link_to.empty()) {
     PXFS_ASSIGN(const InodeId target, FindFile(node.hard_link_to));
     PXFS_ASSIGN(child, tx_.EditInode(target));
+    PXFS_TRY(CheckNotFixed(*child));
     if (child->attr.nlink >= kMaxLinks) return Fail(Code::kTooManyLinks);
     child->attr.ctime = now_;
   } else {

@@ -1,3 +1,4 @@
+#include "meta/access.h"
 #include "meta/content.h"
 #include "meta/local_service_impl.h"
 #include "meta/names.h"
@@ -67,6 +68,7 @@ Result<Location> LocalService::CreateNameless(const CallContext& ctx, InodeId pa
   return ByPolicy(store_->Run([&](Transaction& tx) -> Result<Location> {
     PXFS_ASSIGN(const InodePtr directory, EnterDirectory(tx, ctx, parent));
     PXFS_TRY(CheckAccess(tx, ctx, *directory, kMayWrite));
+    PXFS_TRY(CheckNotImmutable(*directory));
     PXFS_TRY(tx.RoomToGrow());
     if (!inode) {
       PXFS_ASSIGN(inode, store_->NewInodes());

@@ -1,3 +1,4 @@
+#include "meta/access.h"
 #include "meta/local_service_impl.h"
 #include "meta/names.h"
 
@@ -12,6 +13,7 @@ Result<Attr> LocalService::Link(const CallContext& ctx, InodeId inode, InodeId p
     PXFS_ASSIGN(InodeRecord * directory, EnterForNew(tx, ctx, parent, name));
     PXFS_ASSIGN(InodeRecord * child, tx.EditInode(inode));
     if (child->attr.is_directory()) return Fail(Code::kNotPermitted);
+    PXFS_TRY(CheckNotFixed(*child));
     if (child->attr.nlink >= kMaxLinks) return Fail(Code::kTooManyLinks);
     if (child->removed()) PXFS_TRY(orphans_.Adopt(tx, inode));
     const Timestamp now = store_->Now();

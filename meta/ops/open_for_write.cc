@@ -69,6 +69,7 @@ Result<Location> LocalService::OpenForWrite(const CallContext& ctx, InodeId inod
     if (before->attr.is_directory()) return Fail(Code::kIsDirectory);
     if (!before->attr.is_regular()) return Fail(Code::kInvalid);
     PXFS_TRY(CheckAccess(tx, ctx, *before, kMayWrite));
+    PXFS_TRY(CheckNotImmutable(*before));
     if (before->writers > 0) {
       PXFS_ASSIGN(const auto open, tx.Get(keys::OpenForWrite(inode, ctx.session)));
       if (open) return LocationOf(*before);

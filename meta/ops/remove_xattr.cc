@@ -1,3 +1,4 @@
+#include "meta/access.h"
 #include "meta/keys.h"
 #include "meta/local_service_impl.h"
 #include "meta/new_inode.h"
@@ -11,6 +12,7 @@ Status LocalService::RemoveXattr(const CallContext& ctx, InodeId inode, std::str
   if (repetitions_.Find(request)) return {};
   PXFS_TRY(store_->Run([&](Transaction& tx) -> Status {
     PXFS_ASSIGN(InodeRecord * record, tx.EditInode(inode));
+    PXFS_TRY(CheckNotFixed(*record));
     PXFS_TRY(CheckXattrWrite(tx, ctx, *record, name));
     PXFS_ASSIGN(const auto old, tx.Get(keys::Xattr(inode, name)));
     // Who takes away an ACL that is not there has what they want, as on other file systems.

@@ -49,6 +49,7 @@ Status CheckRename(Transaction& tx, const CallContext& ctx, const Side& from, co
   const bool directory = from.inode->attr.is_directory();
   if (!to.inode) {
     PXFS_TRY(CheckAccess(tx, ctx, *to.directory, kMayWrite | kMayExecute));
+    PXFS_TRY(CheckNotImmutable(*to.directory));
   } else {
     PXFS_TRY(CheckMayRemove(tx, ctx, *to.directory, *to.inode));
     const bool onto_directory = to.inode->attr.is_directory();

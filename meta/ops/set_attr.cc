@@ -11,7 +11,21 @@ namespace {
 bool ChangesNothingButAtime(const AttrChange& change) {
   return change.atime_only && change.atime && !change.mode && !change.uid && !change.gid &&
          !change.mtime && !change.atime_now && !change.mtime_now && !change.clear_suid &&
-         !change.content;
+         !change.content && !change.flags;
+}
+
+// ext4_setattr() of the kernel. Access times move all the same, and so do the flags themselves.
+Status CheckFlags(const CallContext& ctx, const InodeRecord& inode, const AttrChange& change) {
+  if (change.flags && !IsSuperuser(ctx)) return Fail(Code::kNotPermitted);
+  if (change.flags && (*change.flags & ~kKeptFlags) != 0) return Fail(Code::kNotSupported);
+  if (change.flags || ChangesNothingButAtime(change)) return {};
+  PXFS_TRY(CheckNotImmutable(inode));
+  // Both to now is what anybody may do who may write.
+  const bool touches = change.atime_now && change.mtime_now;
+  const bool sets_times =
+      !touches && (change.atime || change.mtime || change.atime_now || change.mtime_now);
+  const bool grows = !change.mode && !change.uid && !change.gid && !sets_times && !change.content;
+  return grows ? Status() : CheckNotFixed(inode);
 }
 
 // Who may change what: setattr_prepare() of the kernel.
@@ -79,6 +93,7 @@ Result<Attr> LocalService::SetAttr(const CallContext& ctx, InodeId inode,
   if (repetitions_.Find(request)) return GetAttr(ctx, inode);
   auto changed = store_->Run([&](Transaction& tx) -> Result<Attr> {
     PXFS_ASSIGN(const InodePtr before, tx.GetInode(inode));
+    PXFS_TRY(CheckFlags(ctx, *before, change));
     PXFS_TRY(CheckChange(tx, ctx, *before, change));
     if (change.content && !before->attr.is_regular())
       return Fail(before->attr.is_directory() ? Code::kIsDirectory : Code::kInvalid);
@@ -94,6 +109,7 @@ Result<Attr> LocalService::SetAttr(const CallContext& ctx, InodeId inode,
     if (change.mode) PXFS_TRY(ChangeMode(tx, ctx, *record, *change.mode));
     if (change.atime_now || change.atime) attr.atime = change.atime_now ? now : *change.atime;
     if (change.mtime_now || change.mtime) attr.mtime = change.mtime_now ? now : *change.mtime;
+    if (change.flags) attr.flags = *change.flags;
     if (!ChangesNothingButAtime(change)) attr.ctime = now;
     Repetitions::Record(tx, request);
     return attr;

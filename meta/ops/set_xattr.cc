@@ -1,5 +1,6 @@
 #include <sys/xattr.h>
 
+#include "meta/access.h"
 #include "meta/acl_xattrs.h"
 #include "meta/keys.h"
 #include "meta/local_service_impl.h"
@@ -20,6 +21,7 @@ Status LocalService::SetXattr(const CallContext& ctx, InodeId inode, std::string
   if (repetitions_.Find(request)) return {};
   PXFS_TRY(store_->Run([&](Transaction& tx) -> Status {
     PXFS_ASSIGN(InodeRecord * record, tx.EditInode(inode));
+    PXFS_TRY(CheckNotFixed(*record));
     PXFS_TRY(CheckXattrWrite(tx, ctx, *record, name));
     PXFS_ASSIGN(const auto old, tx.Get(keys::Xattr(inode, name)));
     if ((flags & XATTR_CREATE) && old) return Fail(Code::kExists);

@@ -67,6 +67,7 @@ void Encode(pb::Attr& to, const Attr& from) {
   to.set_btime_ns(from.btime.nanoseconds);
   to.set_generation(from.generation);
   to.set_open_for_write(from.open_for_write);
+  to.set_flags(from.flags);
 }
 
 void Decode(const pb::Attr& from, Attr& to, Validity& validity) {
@@ -84,6 +85,7 @@ void Decode(const pb::Attr& from, Attr& to, Validity& validity) {
   to.btime = DecodeTime(from.btime(), from.btime_ns(), validity);
   to.generation = from.generation();
   to.open_for_write = from.open_for_write();
+  to.flags = from.flags();
 }
 
 void Encode(pb::Replica& to, const Replica& from) {
@@ -161,6 +163,7 @@ void Encode(pb::AttrChange& to, const AttrChange& from) {
   to.set_clear_suid(from.clear_suid);
   if (from.content) Encode(*to.mutable_content(), *from.content);
   to.set_atime_only(from.atime_only);
+  if (from.flags) to.set_flags(*from.flags);
 }
 
 void Decode(const pb::AttrChange& from, AttrChange& to, Validity& validity) {
@@ -174,6 +177,7 @@ void Decode(const pb::AttrChange& from, AttrChange& to, Validity& validity) {
   to.clear_suid = from.clear_suid();
   if (from.has_content()) Decode(from.content(), to.content.emplace(), validity);
   to.atime_only = from.atime_only();
+  if (from.has_flags()) to.flags = from.flags();
 }
 
 void Encode(pb::NewNode& to, const NewNode& from) {

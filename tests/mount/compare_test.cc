@@ -98,8 +98,9 @@ constexpr KnownDifference kKnownDifferences[] = {
     {"OpenAppendTurnedOff", true,
      "Linux opens the backing file with the flags of open(2) and does not tell it of a later "
      "fcntl(F_SETFL)"},
-    {"FileFlags", false,
-     "pxfs keeps no flags, so it refuses them (ENOTTY) rather than forget them"},
+    {"FileFlagsWithoutMeaning", false,
+     "pxfs keeps no other flags than immutable and append-only, so it refuses them rather than "
+     "forget them; and Linux does not ask a FUSE file system for flags when it answers access(2)"},
     {"SetIdAllAndWritingByThePrivileged", false,
      "Linux sends the same empty SETATTR for a chown to nobody, which clears the set-id bits, and "
      "before a write to a file with capabilities, which keeps them if the writer has CAP_FSETID"},

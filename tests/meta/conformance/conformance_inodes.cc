@@ -53,6 +53,56 @@ TEST_P(ConformanceInodes, SetAttrOfContentAfterTruncation) {
   EXPECT_EQ(Value(service().Locate(ctx_, file)).replicas.at(0).generation, after.generation);
 }
 
+TEST_P(ConformanceInodes, FlagsForbid) {
+  const InodeId directory = MakeDirectory(kRootInode, "d"), file = MakeFile(directory, "f");
+  AttrChange change;
+  const auto set = [&](InodeId inode, uint32_t flags) {
+    change.flags = flags;
+    EXPECT_EQ(Value(service().SetAttr(ctx_, inode, change)).flags, flags);
+    EXPECT_EQ(Stat(inode).flags, flags);
+  };
+  for (const uint32_t flags : {kImmutable, kAppendOnly, kKeptFlags}) {
+    set(file, flags);
+    EXPECT_CODE(Code::kNotPermitted, service().SetAttr(ctx_, file, {.mode = 0}));
+    EXPECT_CODE(Code::kNotPermitted, service().SetAttr(ctx_, file, {.uid = 5}));
+    EXPECT_CODE(Code::kNotPermitted, service().SetAttr(ctx_, file, {.mtime = Timestamp{1, 2}}));
+    EXPECT_CODE(Code::kNotPermitted, service().SetAttr(ctx_, file, {.content = Content(1)}));
+    EXPECT_OK(service().SetAttr(ctx_, file, {.atime = Timestamp{1, 2}, .atime_only = true}));
+    EXPECT_CODE(Code::kNotPermitted, service().SetXattr(ctx_, file, "user.x", "y", 0));
+    EXPECT_CODE(Code::kNotPermitted, service().RemoveXattr(ctx_, file, "user.x"));
+    EXPECT_CODE(Code::kNotPermitted, service().Link(ctx_, file, kRootInode, "link"));
+    EXPECT_CODE(Code::kNotPermitted, service().Unlink(ctx_, directory, "f"));
+    EXPECT_CODE(Code::kNotPermitted,
+                service().Rename(ctx_, directory, "f", kRootInode, "moved", 0));
+    const bool immutable = flags & kImmutable;
+    EXPECT_CODE(Code::kNotPermitted, service().SetAttr(ctx_, file, {.mtime_now = true}));
+    const auto touched = service().SetAttr(ctx_, file, {.atime_now = true, .mtime_now = true});
+    EXPECT_EQ(touched.has_value(), !immutable);
+    const auto opened = service().OpenForWrite(ctx_, file, VolumeId());
+    EXPECT_EQ(opened.has_value(), !immutable);
+    if (opened) {
+      EXPECT_OK(service().CloseWrite(ctx_, file, Content(2)));
+    }
+    set(file, 0);
+
+    set(directory, flags);
+    EXPECT_CODE(Code::kNotPermitted, service().Unlink(ctx_, directory, "f"));
+    EXPECT_CODE(Code::kNotPermitted, service().Rename(ctx_, directory, "f", directory, "g", 0));
+    const auto made = service().MakeNode(ctx_, directory, "new" + std::to_string(flags),
+                                         {.mode = S_IFDIR | 0755});
+    EXPECT_EQ(made.has_value(), !immutable);
+    set(directory, 0);
+  }
+  CallContext other = ctx_;
+  other.check_access = true;
+  other.uid = other.gid = 1000;
+  EXPECT_OK(service().SetAttr(ctx_, file, {.uid = 1000}));
+  EXPECT_CODE(Code::kNotPermitted, service().SetAttr(other, file, change));
+  change.flags = 0x40;
+  EXPECT_CODE(Code::kNotSupported, service().SetAttr(ctx_, file, change));
+  EXPECT_EQ(Value(service().Unlink(ctx_, directory, "f")).inode, file);
+}
+
 TEST_P(ConformanceInodes, AnAtimeAloneLeavesCtime) {
   const InodeId file = MakeFile(kRootInode, "f");
   EXPECT_OK(service().SetAttr(ctx_, file, {.mtime = Timestamp{1, 2}}));

@@ -3,6 +3,26 @@
 
 namespace pxfs::test {
 
+PXFS_SCENARIO(OpenForReadingTruncates) {
+  p.Make("f", "some text");
+  p.Stat("f");
+  p.Times("f");
+  p.Tick();
+  const int fd = p.Open("f", O_RDONLY | O_TRUNC);
+  p.Fstat(fd);
+  p.Read(fd, 10);
+  p.Times("f");
+  p.Close(fd);
+  p.Stat("f");
+  p.Content("f");
+  p.Make("g", "other text");
+  const int reader = p.Open("g", O_RDONLY);
+  p.Pread(reader, 4, 0);
+  p.Close(p.Open("g", O_RDONLY | O_TRUNC));
+  p.Pread(reader, 4, 0);
+  p.Stat("g");
+}
+
 PXFS_SCENARIO(OpenCreateExclusiveTruncate) {
   p.Open("missing", O_RDONLY);
   p.Open("missing/below", O_RDONLY | O_CREAT);
