@@ -156,4 +156,32 @@ PXFS_SCENARIO(ExecuteAProgramAndRefuseToWriteIt) {
   p.Close(p.Open("program", O_WRONLY));
 }
 
+// Writing through a map moves the times, at the latest when it is synced, and each time again.
+PXFS_SCENARIO(MmapMovesTimes) {
+  p.Make("f", std::string(8192, 'a'));
+  const int fd = p.Open("f", O_RDWR);
+  p.Times("f", "mc");
+  void* const mapped = ::mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  p.Try("mmap", [&] { return mapped == MAP_FAILED ? -1 : 0; });
+  if (mapped == MAP_FAILED) return;
+  auto* const bytes = static_cast<volatile char*>(mapped);
+  for (int round = 0; round < 3; ++round) {
+    p.Tick();
+    p.Note(std::string(1, bytes[round]));
+    p.Do("msync unwritten", [&] { return ::msync(mapped, 8192, MS_SYNC); });
+    p.Times("f", "mc");
+    p.Tick();
+    bytes[round] = static_cast<char>('A' + round);
+    p.Do("msync", [&] { return ::msync(mapped, 8192, MS_SYNC); });
+    p.Times("f", "mc");
+  }
+  p.Tick();
+  bytes[5000] = 'z';
+  ::munmap(mapped, 8192);
+  p.Do("fsync", [&] { return ::fsync(fd); });
+  p.Close(fd);
+  p.Times("f", "mc");
+  p.Content("f");
+}
+
 }  // namespace pxfs::test
