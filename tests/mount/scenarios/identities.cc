@@ -1,9 +1,13 @@
 // Whose rights count: file system ids, user namespaces; and what Linux protects in directories that
 // everybody may write.
 #include <grp.h>
+#include <linux/mount.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "tests/mount/scenario.h"
 
@@ -123,6 +127,39 @@ PXFS_SCENARIO(ProtectedInStickyDirectories) {
     }
     p.Become(0, 0);
   }
+}
+
+// An idmapped mount of a directory: who is 1000 there is 0 below, and the reverse.
+PXFS_SCENARIO(IdentityIdmappedMount) {
+  p.Mkdir("d");
+  p.Make("d/f", "x");
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return p.Note("no pipe");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const char unshared = ::unshare(CLONE_NEWUSER) == 0 ? 'y' : 'n';
+    (void)!::write(ends[1], &unshared, 1);
+    for (;;) ::pause();
+  }
+  char unshared = 0;
+  (void)!::read(ends[0], &unshared, 1);
+  const std::string process = "/proc/" + std::to_string(child);
+  p.Do("uid_map", [&] { return WriteText((process + "/uid_map").c_str(), "0 1000 1"); });
+  p.Do("gid_map", [&] { return WriteText((process + "/gid_map").c_str(), "0 1000 1"); });
+  const int users = ::open((process + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC);
+  const int tree = static_cast<int>(
+      ::syscall(SYS_open_tree, AT_FDCWD, "d", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  p.Try("open_tree", [&] { return tree; });
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_IDMAP;
+  attributes.userns_fd = static_cast<uint64_t>(users);
+  p.Do("mount_setattr", [&] {
+    return ::syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes);
+  });
+  struct stat st;
+  if (::fstatat(tree, "f", &st, 0) == 0) p.Note("owner " + std::to_string(st.st_uid));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
 }
 
 }  // namespace pxfs::test
