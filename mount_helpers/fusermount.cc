@@ -70,16 +70,17 @@ Status RunFusermount(std::vector<std::string> words, int socket) {
   posix_spawnattr_destroy(&attributes);
   writer.reset();
   if (failed == ENOENT)
-    return Fail(Code::kNotFound,
-                "ordinary users mount by fusermount3, which is not there: install the package fuse3");
+    return Fail(
+        Code::kNotFound,
+        "ordinary users mount by fusermount3, which is not there: install the package fuse3");
   if (failed != 0) return FailErrno(failed, kProgram);
   const std::string said = FirstLine(reader.get());
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return Fail(Code::kNotPermitted, std::string(kProgram) + ": " +
-                                       (said.empty() ? "it failed without a word" : said));
+  return Fail(Code::kNotPermitted,
+              std::string(kProgram) + ": " + (said.empty() ? "it failed without a word" : said));
 }
 
 }  // namespace

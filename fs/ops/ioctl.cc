@@ -1,5 +1,6 @@
-// The flags of files that chattr(1) and lsattr(1) know. Linux translates both pairs of ioctls into each
-// other for whoever asks, and has checked that the caller may (CAP_LINUX_IMMUTABLE) before it sets.
+// The flags of files that chattr(1) and lsattr(1) know. Linux translates both pairs of ioctls into
+// each other for whoever asks, and has checked that the caller may (CAP_LINUX_IMMUTABLE) before it
+// sets.
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 

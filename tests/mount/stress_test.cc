@@ -1,8 +1,8 @@
 // Many processes do everything at once, at random, in one small tree, so that they get in each
 // other's way. There is no oracle for who comes first, but: nothing hangs, nothing fails with an
-// errno that its manual page does not give a reason for, every byte that is read is one that somebody
-// may have written there, the tree that is left agrees with itself, is the same after a remount, and
-// the checker finds nothing.
+// errno that its manual page does not give a reason for, every byte that is read is one that
+// somebody may have written there, the tree that is left agrees with itself, is the same after a
+// remount, and the checker finds nothing.
 #include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -115,26 +115,52 @@ class Worker {
 
   void Step() {
     switch (Below(26)) {
-      case 0: case 1: return Make();
-      case 2: case 3: return WriteSome();
-      case 4: case 5: return ReadSome();
-      case 6: return Map();
-      case 7: return Truncate();
-      case 8: return Allocate();
-      case 9: return Copy();
-      case 10: return Unlink();
-      case 11: return Mkdir();
-      case 12: return Rmdir();
-      case 13: case 14: return Rename();
-      case 15: return Link();
-      case 16: return Special();
-      case 17: return Attributes();
-      case 18: case 19: return Stat();
-      case 20: case 21: return List();
-      case 22: return Xattrs();
-      case 23: return Nameless();
-      case 24: return Sync();
-      case 25: return Lock();
+      case 0:
+      case 1:
+        return Make();
+      case 2:
+      case 3:
+        return WriteSome();
+      case 4:
+      case 5:
+        return ReadSome();
+      case 6:
+        return Map();
+      case 7:
+        return Truncate();
+      case 8:
+        return Allocate();
+      case 9:
+        return Copy();
+      case 10:
+        return Unlink();
+      case 11:
+        return Mkdir();
+      case 12:
+        return Rmdir();
+      case 13:
+      case 14:
+        return Rename();
+      case 15:
+        return Link();
+      case 16:
+        return Special();
+      case 17:
+        return Attributes();
+      case 18:
+      case 19:
+        return Stat();
+      case 20:
+      case 21:
+        return List();
+      case 22:
+        return Xattrs();
+      case 23:
+        return Nameless();
+      case 24:
+        return Sync();
+      case 25:
+        return Lock();
     }
   }
 
@@ -246,9 +272,9 @@ class Worker {
   void Rename() {
     static constexpr unsigned kFlags[] = {0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE};
     const std::string from = Path(), to = Path();
-    Check(::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(),
-                      kFlags[Below(std::size(kFlags))]),
-          "rename", from + " to " + to, {EEXIST, ENOTEMPTY, EISDIR, EINVAL});
+    Check(
+        ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), kFlags[Below(std::size(kFlags))]),
+        "rename", from + " to " + to, {EEXIST, ENOTEMPTY, EISDIR, EINVAL});
   }
 
   void Link() {
@@ -271,9 +297,15 @@ class Worker {
     const timespec times[2] = {{static_cast<time_t>(Below(1'000'000)), 1},
                                {static_cast<time_t>(Below(1'000'000)), 2}};
     switch (Below(3)) {
-      case 0: Check(::chmod(path.c_str(), 0600 | Below(0200)), "chmod", path); break;
-      case 1: Check(::lchown(path.c_str(), Below(3), Below(3)), "chown", path); break;
-      case 2: Check(::utimensat(AT_FDCWD, path.c_str(), times, 0), "utimensat", path); break;
+      case 0:
+        Check(::chmod(path.c_str(), 0600 | Below(0200)), "chmod", path);
+        break;
+      case 1:
+        Check(::lchown(path.c_str(), Below(3), Below(3)), "chown", path);
+        break;
+      case 2:
+        Check(::utimensat(AT_FDCWD, path.c_str(), times, 0), "utimensat", path);
+        break;
     }
   }
 
@@ -306,17 +338,25 @@ class Worker {
   }
 
   void Xattrs() {
-    const std::string path = Path(), name = std::string("user.") + static_cast<char>('a' + Below(3));
+    const std::string path = Path(),
+                      name = std::string("user.") + static_cast<char>('a' + Below(3));
     char value[256];
     switch (Below(4)) {
       // EPERM: a FIFO.
-      case 0: Check(::setxattr(path.c_str(), name.c_str(), value, Below(200), 0), "setxattr", path,
-                    {EPERM}); break;
-      case 1: Check(::getxattr(path.c_str(), name.c_str(), value, sizeof value), "getxattr", path,
-                    {ENODATA}); break;
-      case 2: Check(::removexattr(path.c_str(), name.c_str()), "removexattr", path,
-                    {ENODATA, EPERM}); break;
-      case 3: Check(::listxattr(path.c_str(), value, sizeof value), "listxattr", path); break;
+      case 0:
+        Check(::setxattr(path.c_str(), name.c_str(), value, Below(200), 0), "setxattr", path,
+              {EPERM});
+        break;
+      case 1:
+        Check(::getxattr(path.c_str(), name.c_str(), value, sizeof value), "getxattr", path,
+              {ENODATA});
+        break;
+      case 2:
+        Check(::removexattr(path.c_str(), name.c_str()), "removexattr", path, {ENODATA, EPERM});
+        break;
+      case 3:
+        Check(::listxattr(path.c_str(), value, sizeof value), "listxattr", path);
+        break;
     }
   }
 
@@ -418,7 +458,7 @@ std::vector<std::string> Work(const std::vector<std::string>& roots, unsigned se
   std::vector<pid_t> workers;
   for (unsigned i = 0; i < kWorkers; ++i) {
     const pid_t pid = ::fork();
-    if (pid == 0) 
+    if (pid == 0)
       Worker(roots[i % roots.size()], roots.size() > 1, seed * kWorkers + i, ends[1]).Run(until);
     workers.push_back(pid);
   }
@@ -453,8 +493,8 @@ std::vector<std::string> Work(const std::vector<std::string>& roots, unsigned se
 }
 
 TEST_P(Stress, EverythingAtOnce) {
-  auto mounted =
-      MountedCluster::Start({.shape = GetParam().shape, .options = GetParam().options, .cluster = {}});
+  auto mounted = MountedCluster::Start(
+      {.shape = GetParam().shape, .options = GetParam().options, .cluster = {}});
   ASSERT_TRUE(mounted) << mounted.error().message();
   const unsigned seed = std::random_device()();
   std::printf("seed %u\n", seed);
@@ -509,14 +549,20 @@ TEST_P(Stress, EverythingAtOnce) {
   ASSERT_STATUS((*mounted)->Stop());
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Stress,
-                         testing::Values(Shaped{Shape::kEmbedded, "passthrough=auto"},
-                                         Shaped{Shape::kEmbedded, "passthrough=off"},
-                                         Shaped{Shape::kDaemon, "passthrough=auto"},
-                                         Shaped{Shape::kDaemon, "passthrough=off"}),
-                         [](const auto& info) {
-                           return VariantName(info.param.shape, info.param.options);
-                         });
+// What differs most from each other; the rest where there is time.
+std::vector<Shaped> Shapes() {
+  std::vector<Shaped> shapes = {{Shape::kEmbedded, "passthrough=auto"},
+                                {Shape::kDaemon, "passthrough=off"}};
+  if (LongRun()) {
+    shapes.push_back({Shape::kEmbedded, "passthrough=off"});
+    shapes.push_back({Shape::kDaemon, "passthrough=auto"});
+  }
+  return shapes;
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Stress, testing::ValuesIn(Shapes()), [](const auto& info) {
+  return VariantName(info.param.shape, info.param.options);
+});
 
 }  // namespace
 }  // namespace pxfs::test

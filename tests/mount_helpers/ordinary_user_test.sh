@@ -43,7 +43,7 @@ check_error() { # PATTERN COMMAND...
   grep -q -- "$pattern" "$work/err" || fail "$*: no '$pattern' in: $(cat "$work/err")"
 }
 gone() { # PID: waits for its end
-  timeout 20 tail --pid="$1" -f /dev/null || fail "process $1 has not ended"
+  timeout 20 tail -s 0.02 --pid="$1" -f /dev/null || fail "process $1 has not ended"
 }
 supervisor() { sed -n 's/.*"supervisor_pid": *\([0-9]*\).*/\1/p' c/run/mounts/*.json; }
 daemon() { sed -n 's/.*"daemon_pid": *\([0-9]*\).*/\1/p' c/run/mounts/*.json; }

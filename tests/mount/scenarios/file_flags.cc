@@ -2,7 +2,6 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
-
 #include "tests/mount/scenario.h"
 
 namespace pxfs::test {
@@ -41,9 +40,8 @@ void TryFile(Probe& p, const std::string& dir, const std::string& file) {
       p.Ftruncate(fd, 100);
       p.Do("fallocate", [&] { return ::fallocate(fd, 0, 0, 8192); });
       p.Do("fallocate keep", [&] { return ::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 8192); });
-      p.Do("fallocate punch", [&] {
-        return ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 2);
-      });
+      p.Do("fallocate punch",
+           [&] { return ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 2); });
     }
     if (fd >= 0) p.Close(fd);
   }
