@@ -92,12 +92,12 @@ void HotRule::Learn(Round& round, const HotFile& file) {
 
 void HotRule::DropSurplus(Round& round, const HotFile& file) {
   History& history = histories_.at(file.inode);
+  for (const VolumeId volume : std::vector<VolumeId>(round.hot[file.inode]))
+    if (!round.rooms.contains(volume)) round.Drop(file, volume, "the volume is not in use");
   const std::vector<VolumeId> hot = round.hot[file.inode];
   uint32_t copies = BaseOf(file) + static_cast<uint32_t>(hot.size());
   for (auto volume = hot.rbegin(); volume != hot.rend(); ++volume, --copies) {
-    if (!round.rooms.contains(*volume)) {
-      round.Drop(file, *volume, "the volume is not in use");
-    } else if (!file.allowed) {
+    if (!file.allowed) {
       round.Drop(file, *volume, "its policy says hot=off");
     } else if (file.max_copies != 0 && copies > file.max_copies) {
       round.Drop(file, *volume, "its policy says max-copies=" + std::to_string(file.max_copies));
@@ -126,6 +126,61 @@ void HotRule::DropForRoom(Round& round) {
   }
 }
 
+VolumeId HotRule::PlaceFor(Round& round, const HotFile& file) {
+  const double size = static_cast<double>(file.size_bytes);
+  const std::vector<VolumeId>& hot = round.hot[file.inode];
+  const std::pair<const VolumeId, Room>* best = nullptr;
+  for (const auto& entry : round.rooms) {
+    const auto& [id, room] = entry;
+    if (!Has(file.suitable, id) || Has(file.replicas, id) || Has(hot, id)) continue;
+    if (room.UsedShare(size) > options_.low_watermark) continue;
+    if (room.hot_bytes + size > options_.budget_share * static_cast<double>(room.total_bytes))
+      continue;
+    if (!best || room.demand < best->second.demand ||
+        (room.demand == best->second.demand && room.UsedShare() < best->second.UsedShare()))
+      best = &entry;
+  }
+  return best ? best->first : VolumeId();
+}
+
+VolumeId HotRule::TakeRoom(Round& round, const HotFile& file) {
+  const double size = static_cast<double>(file.size_bytes), opens = OpensOf(file);
+  std::vector<const HotFile*> gone;  // of the volume where the least is lost
+  double least = 0;
+  VolumeId best;
+  for (const auto& [id, room] : round.rooms) {
+    if (!Has(file.suitable, id) || Has(file.replicas, id) || Has(round.hot[file.inode], id))
+      continue;
+    const double budget = options_.budget_share * static_cast<double>(room.total_bytes);
+    std::vector<const HotFile*> colder;
+    for (const HotFile& other : round.files)
+      if (Has(round.hot[other.inode], id) && OpensOf(other) * options_.displace <= opens)
+        colder.push_back(&other);
+    std::sort(colder.begin(), colder.end(),
+              [](const HotFile* a, const HotFile* b) { return OpensOf(*a) < OpensOf(*b); });
+    double freed = 0, lost = 0;
+    size_t count = 0;
+    const auto fits = [&] {
+      return room.hot_bytes - freed + size <= budget &&
+             room.UsedShare(size - freed) <= options_.low_watermark;
+    };
+    for (; !fits() && count < colder.size(); ++count) {
+      freed += static_cast<double>(colder[count]->size_bytes);
+      lost += OpensOf(*colder[count]);
+    }
+    if (!fits() || (best && lost >= least)) continue;
+    colder.resize(count);
+    gone = std::move(colder);
+    least = lost;
+    best = id;
+  }
+  for (const HotFile* other : gone) {
+    round.Drop(*other, best, "a hotter file needs its room");
+    histories_.at(other->inode).cooled = round.now;
+  }
+  return best;
+}
+
 void HotRule::Make(Round& round, const HotFile& file) {
   const History& history = histories_.at(file.inode);
   const double opens = OpensOf(file), size = static_cast<double>(file.size_bytes);
@@ -141,23 +196,15 @@ void HotRule::Make(Round& round, const HotFile& file) {
     if (opens < MakeAt(copies) * (again ? options_.again : 1) ||
         (file.max_copies != 0 && copies >= file.max_copies))
       return;
-    std::pair<const VolumeId, Room>* best = nullptr;
-    for (auto& entry : round.rooms) {
-      const auto& [id, room] = entry;
-      if (!Has(file.suitable, id) || Has(file.replicas, id) || Has(hot, id)) continue;
-      if (room.UsedShare(size) > options_.low_watermark) continue;
-      if (room.hot_bytes + size > options_.budget_share * static_cast<double>(room.total_bytes))
-        continue;
-      if (!best || room.demand < best->second.demand ||
-          (room.demand == best->second.demand && room.UsedShare() < best->second.UsedShare()))
-        best = &entry;
-    }
-    if (!best) return;
-    best->second.hot_bytes += size;
-    best->second.used_bytes += size;
-    best->second.demand += BytesOf(file) / (copies + 1);
-    hot.push_back(best->first);
-    round.decisions.push_back({true, file.inode, best->first,
+    VolumeId place = PlaceFor(round, file);
+    if (!place) place = TakeRoom(round, file);
+    if (!place) return;
+    Room& room = round.rooms[place];
+    room.hot_bytes += size;
+    room.used_bytes += size;
+    room.demand += BytesOf(file) / (copies + 1);
+    hot.push_back(place);
+    round.decisions.push_back({true, file.inode, place,
                                Tenths(opens) + " opens, " + Tenths(MakeAt(copies)) +
                                    " are enough for copy " + std::to_string(copies + 1)});
   }

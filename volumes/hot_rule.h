@@ -35,6 +35,8 @@ struct HotRuleOptions {
   std::chrono::milliseconds settle = std::chrono::seconds(2);
   // Hot copies take at most this share of a volume's size, ...
   double budget_share = 0.2;
+  // ... where the copies of colder files give way to those of one that is so many times hotter, ...
+  double displace = 4;
   // ... are made only where the volume is no fuller than `low` then, and go, the coldest first,
   // from where it is fuller than `high`, until it is no fuller than `low`. Shares of its size; what
   // the volume keeps in reserve counts as used.
@@ -111,6 +113,10 @@ class HotRule {
   void Forget(const Round& round);
   void DropForRoom(Round& round);
   void Make(Round& round, const HotFile& file);
+  // The volume for a further copy; 0: there is none.
+  VolumeId PlaceFor(Round& round, const HotFile& file);
+  // The same where colder copies, which are dropped then, have the room.
+  VolumeId TakeRoom(Round& round, const HotFile& file);
 
   const HotRuleOptions options_;
   std::unordered_map<InodeId, History> histories_;

@@ -235,6 +235,40 @@ TEST_F(HotRuleTest, WhatIsOnAVolumeThatGoesIsWantedNoMore) {
   EXPECT_EQ(decisions[0].volume, VolumeId(3));
 }
 
+// However many more of its copies are needed still.
+TEST_F(HotRuleTest, WhatIsOnAVolumeThatWasRemovedIsForgotten) {
+  Add(1, 100);
+  Decide();
+  ASSERT_EQ(files_[0].hot.size(), 2u);
+  const VolumeId first = files_[0].hot.front();
+  std::erase_if(volumes_, [&](const HotVolume& volume) { return volume.id == first; });
+  const auto decisions = Decide();
+  ASSERT_EQ(decisions.size(), 1u);
+  EXPECT_FALSE(decisions[0].make);
+  EXPECT_EQ(decisions[0].volume, first);
+}
+
+TEST_F(HotRuleTest, AMuchHotterFileTakesTheRoomOfColderOnes) {
+  volumes_.resize(2);
+  for (uint64_t inode = 1; inode <= 4; ++inode)
+    Add(inode, 3 + static_cast<double>(inode), 50 * kMiB);
+  Decide();
+  for (const HotFile& file : files_) ASSERT_EQ(file.hot.size(), 1u) << file.inode.value;
+  // The budget is used up, and not by much colder ones.
+  Add(5, 4 * 4 - 0.1, 80 * kMiB);
+  EXPECT_TRUE(Decide().empty());
+  SetHeat(files_[4], 4 * 5);
+  const auto decisions = Decide();
+  ASSERT_EQ(decisions.size(), 3u);
+  for (size_t i = 0; i < files_.size(); ++i)
+    EXPECT_EQ(files_[i].hot.size(), i < 2 ? 0u : 1u) << i;
+  // Those that went do not take it back at once, and nobody takes turns.
+  for (int second = 0; second < 100; ++second) {
+    Pass(1s);
+    EXPECT_TRUE(Decide().empty()) << second;
+  }
+}
+
 // Whatever happens, what the rule says can be done and keeps within its limits.
 TEST_F(HotRuleTest, AnyHistoryKeepsTheLimits) {
   const auto seed = std::random_device{}();
