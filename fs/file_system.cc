@@ -1,6 +1,7 @@
 #include "fs/file_system.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/logging.h"
 #include "fs/caller.h"
@@ -176,8 +177,12 @@ Result<meta::Attr> FileSystem::SetAttr(fuse_req_t request, InodeId inode,
   const bool as_chmod = before && (before->mode & S_ISUID);
   if (caller.may_set_id || (was_in_group && (!as_chmod || caller.InGroup(changed->gid))))
     return changed;
-  ctx.request = 0;  // it has been recorded with the change above
-  return metadata_.SetAttr(ctx, inode, {.mode = changed->mode & 07777 & ~uint32_t{S_ISGID}});
+  // Once more, as somebody in no group would: what the mode is by now, metadata knows. The request
+  // has been recorded with the change above.
+  ctx.request = 0;
+  ctx.check_access = true;
+  ctx.uid = ctx.gid = std::numeric_limits<uint32_t>::max();
+  return metadata_.SetAttr(ctx, inode, {.clear_suid = true});
 }
 
 void FileSystem::ClearSetId(fuse_req_t request, InodeId inode) {
