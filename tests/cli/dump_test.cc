@@ -2,6 +2,8 @@
 #include "meta/dump.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -41,12 +43,26 @@ class DumpTest : public MountedCliTest {
   }
 };
 
+// What lsattr(1) shows.
+int FlagsOf(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  int flags = 0;
+  EXPECT_EQ(::ioctl(fd.get(), FS_IOC_GETFLAGS, &flags), 0) << path;
+  return flags;
+}
+
 TEST_F(DumpTest, ALostClusterDirectoryIsMadeAnewOfADumpThatWasMadeWhileMounted) {
   Format(2);
   MountCluster();
   MakeTree();
   const auto before = Digest();
   ASSERT_GT(before.size(), 300u);
+  const std::string fixed = mnt_ + "/tree/deep/file8";
+  {
+    const UniqueFd fd(::open(fixed.c_str(), O_RDONLY | O_CLOEXEC));
+    const int flags = FS_IMMUTABLE_FL;
+    ASSERT_EQ(::ioctl(fd.get(), FS_IOC_SETFLAGS, &flags), 0);
+  }
   ASSERT_THAT(PxfsOk({"dump", File()}), HasSubstr("records"));
   // Made after the dump: their objects are there, but nothing knows them any more.
   WriteText(mnt_ + "/later", "lost with the cluster directory");
@@ -55,6 +71,9 @@ TEST_F(DumpTest, ALostClusterDirectoryIsMadeAnewOfADumpThatWasMadeWhileMounted) 
   EXPECT_THAT(PxfsOk({"load", File(), "--cluster", cluster_}), HasSubstr(cluster_));
   MountCluster();
   EXPECT_EQ(Digest(), before);
+  EXPECT_EQ(FlagsOf(fixed), FS_IMMUTABLE_FL);
+  EXPECT_NE(::truncate(fixed.c_str(), 0), 0);
+  EXPECT_EQ(FlagsOf(mnt_ + "/tree/deep/file9"), 0);
   EXPECT_THAT(PxfsOk({"policy", "get", mnt_ + "/tree/deep"}), HasSubstr("colocate"));
   EXPECT_FALSE(std::filesystem::exists(mnt_ + "/later"));
   // A new file never meets the object of one that is forgotten.
