@@ -157,6 +157,28 @@ bool BelowReserve(const VolumeInfo& volume) {
   return volume.total_bytes != 0 && Headroom(volume) == 0;
 }
 
+Status CanTakeCopy(const VolumeInfo& volume, uint64_t size_bytes) {
+  switch (volume.state) {
+    case VolumeState::kOnline:
+      break;
+    case VolumeState::kOffline:
+      return Fail(Code::kUnavailable,
+                  "volume " + volume.name + " is offline" +
+                      (volume.problem.empty() ? "" : " (" + volume.problem + ")"));
+    case VolumeState::kReadOnly:
+    case VolumeState::kDraining:
+      return Fail(Code::kReadOnly, "volume " + volume.name + " is " + ToString(volume.state) +
+                                       " and takes no copies; end that with: pxfs volume set " +
+                                       volume.name + " state=online");
+  }
+  if (BelowReserve(volume) || Headroom(volume) < size_bytes)
+    return Fail(Code::kNoSpace, "volume " + volume.name + " has no room for a copy of " +
+                                    FormatBytes(size_bytes) + ": " +
+                                    FormatBytes(volume.free_bytes) + " free, of which " +
+                                    FormatBytes(volume.reserve_bytes) + " are reserved");
+  return {};
+}
+
 uint32_t WantedCopies(const Policy& effective, const CopyWishes& wishes) {
   return std::max({1u, effective.copies.value_or(1), wishes.copies,
                    static_cast<uint32_t>(wishes.volumes.size())});

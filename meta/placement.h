@@ -33,6 +33,10 @@ uint64_t Headroom(const VolumeInfo& volume);
 // Less is free than the volume keeps in reserve.
 bool BelowReserve(const VolumeInfo& volume);
 
+// Whether a copy of so many bytes can be made there now. kUnavailable, kReadOnly, kNoSpace: the message names
+// the volume and says why not.
+Status CanTakeCopy(const VolumeInfo& volume, uint64_t size_bytes);
+
 // How many current copies a file should have: 1 or more.
 uint32_t WantedCopies(const Policy& effective, const CopyWishes& wishes);
 

@@ -1,9 +1,11 @@
 // pxfs policy set|get|unset
 #include <cstdio>
 
+#include "cli/copy_warnings.h"
 #include "cli/output.h"
 #include "cli/policy_change.h"
 #include "cli/verbs/verbs.h"
+#include "meta/placement.h"
 #include "volumes/location.h"
 
 namespace pxfs::cli {
@@ -42,6 +44,12 @@ Result<int> Set(const Command& command, const Options& options) {
   PXFS_ASSIGN(const meta::Policy change, ParsePolicyWords(options.words));
   PXFS_ASSIGN(Target target, Find(command, options));
   PXFS_TRY(Store(target, options, Overlay(target.view.own, change)));
+  if (!change.copies && change.labels.empty()) return kOk;
+  PXFS_ASSIGN(const meta::PolicyView now,
+              target.cluster->metadata().GetPolicy(target.attr.inode));
+  PXFS_ASSIGN(const auto warnings, CopyWarnings(*target.cluster, now.effective,
+                                                meta::WantedCopies(now.effective, {})));
+  for (const std::string& warning : warnings) PrintWarning(warning);
   return kOk;
 }
 
@@ -88,7 +96,7 @@ void AddPolicyVerbs(CLI::App& app, Command& command) {
   set->add_option("KEY=VALUE", set_options->words,
                   "placement=spread|most-free|local-first|colocate (or the bare word), pin=VOLUME, "
                   "copies=N, "
-                  "max-copies=N, hot=on|off, passthrough=on|off, or LABEL=VALUE")
+                  "max-copies=N, hot=on|off, passthrough=on|off, commit=close|async, or LABEL=VALUE")
       ->required();
 
   auto get_options = std::make_shared<Options>();
@@ -103,7 +111,7 @@ void AddPolicyVerbs(CLI::App& app, Command& command) {
               [&command, unset_options] { return Unset(command, *unset_options); });
   unset->add_option("PATH", unset_options->path, path_help)->required();
   unset->add_option("KEY", unset_options->words,
-                    "placement, copies, max-copies, hot, passthrough or a label (default: all)");
+                    "placement, copies, max-copies, hot, passthrough, commit or a label (default: all)");
 }
 
 }  // namespace pxfs::cli

@@ -4,6 +4,7 @@
 #include <functional>
 #include <thread>
 
+#include "cli/copy_warnings.h"
 #include "cli/output.h"
 #include "cli/tree_files.h"
 #include "cli/verbs/verbs.h"
@@ -45,6 +46,10 @@ class Change {
     };
     PXFS_TRY(ForEachFile(*cluster, options.path, options.recursive, one));
     PXFS_TRY(cluster->metadata().Sync());
+    if (options.copies > 1) {
+      PXFS_ASSIGN(const auto warnings, CopyWarnings(*cluster, {}, options.copies));
+      for (const std::string& warning : warnings) PrintWarning(warning);
+    }
     if (options.wait) PXFS_TRY(Await(*cluster, changed));
     return kOk;
   }

@@ -6,23 +6,6 @@
 #include "meta/placement.h"
 
 namespace pxfs::meta {
-namespace {
-
-Status CheckTarget(const std::vector<VolumeInfo>& volumes, VolumeId id, uint64_t size_bytes) {
-  const VolumeInfo* target = FindVolume(volumes, id);
-  if (!target) return Fail(Code::kNotFound, "no volume " + std::to_string(id.value));
-  if (target->state == VolumeState::kOffline)
-    return Fail(Code::kUnavailable, "volume " + target->name + " is offline");
-  if (target->state != VolumeState::kOnline)
-    return Fail(Code::kReadOnly,
-                "volume " + target->name + " is " + std::string(ToString(target->state)));
-  if (target->free_bytes < target->reserve_bytes || Headroom(*target) < size_bytes)
-    return Fail(Code::kNoSpace, "volume " + target->name + " has no room above its reserve");
-  return {};
-}
-
-}  // namespace
-
 Result<CopyTicket> LocalService::BeginCopy(const CallContext& ctx, InodeId inode, VolumeId target) {
   PXFS_TRY(sessions_.Require(ctx.session));
   const std::string reservation = keys::Reservation(ctx.session, inode);
@@ -35,7 +18,10 @@ Result<CopyTicket> LocalService::BeginCopy(const CallContext& ctx, InodeId inode
       if (replica.volume == target && replica.state == ReplicaState::kCurrent)
         return Fail(Code::kExists, "a copy is there already");
     }
-    PXFS_TRY(CheckTarget(*volumes_.Current(), target, before->attr.size_bytes));
+    const VolumeTable::Snapshot volumes = volumes_.Current();
+    const VolumeInfo* place = FindVolume(*volumes, target);
+    if (!place) return Fail(Code::kNotFound, "no volume " + std::to_string(target.value));
+    PXFS_TRY(CanTakeCopy(*place, before->attr.size_bytes));
     PXFS_ASSIGN(const auto reserved, tx.Get(reservation));
     if (reserved) return Fail(Code::kBusy, "a copy is under way");
     PXFS_ASSIGN(InodeRecord * record, tx.EditInode(inode));
