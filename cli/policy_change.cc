@@ -22,6 +22,7 @@ meta::Policy Overlay(meta::Policy base, const meta::Policy& change) {
   if (change.max_copies) base.max_copies = change.max_copies;
   if (change.hot) base.hot = change.hot;
   if (change.passthrough) base.passthrough = change.passthrough;
+  if (change.commit_close) base.commit_close = change.commit_close;
   for (const auto& [key, value] : change.labels) base.labels[key] = value;
   return base;
 }
@@ -42,6 +43,9 @@ Result<meta::Policy> WithoutKeys(meta::Policy base, const std::vector<std::strin
     } else if (key == "hot") {
       found = base.hot.has_value();
       base.hot.reset();
+    } else if (key == "commit") {
+      found = base.commit_close.has_value();
+      base.commit_close.reset();
     } else if (key == "passthrough") {
       found = base.passthrough.has_value();
       base.passthrough.reset();

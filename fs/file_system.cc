@@ -16,7 +16,8 @@ FileSystem::FileSystem(meta::MetadataService& metadata, const volumes::VolumeSet
       volumes_(volumes),
       session_(session),
       options_(std::move(options)),
-      open_files_({&metadata, &volumes, &transport, session}, state) {}
+      open_files_({&metadata, &volumes, &transport, session}, state),
+      commit_waiter_(metadata, volumes) {}
 
 meta::CallContext FileSystem::ContextOf(fuse_req_t request) const {
   const fuse_ctx* caller = fuse_req_ctx(request);

@@ -17,6 +17,7 @@
 #include "base/access_times.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "fs/commit_waiter.h"
 #include "fs/open_table.h"
 #include "fs/transport.h"
 #include "meta/service.h"
@@ -55,6 +56,7 @@ class FileSystem {
   meta::MetadataService& metadata() { return metadata_; }
   const volumes::VolumeSet& volumes() const { return volumes_; }
   OpenTable& open_files() { return open_files_; }
+  CommitWaiter& commit_waiter() { return commit_waiter_; }
   const FileSystemOptions& options() const { return options_; }
   RouteCounters& counters() { return counters_; }
   void CountOpen(InodeId inode, const OpenTable::Opened& opened);
@@ -121,6 +123,7 @@ class FileSystem {
   const SessionId session_;
   const FileSystemOptions options_;
   OpenTable open_files_;
+  CommitWaiter commit_waiter_;
   RouteCounters counters_;
   // Until the mount is there nobody reads.
   std::atomic<AccessTimes> access_times_{AccessTimes{AccessTimes::Rule::kNever, false}};

@@ -10,10 +10,11 @@ namespace pxfs::fs {
 
 // Data goes to the object by passthrough, or through this process where there is no backing id or
 // it cannot serve the open. close(2) needs no message: what is written has reached the object
-// (there is no write-back cache here), and errors were shown by the write.
+// (there is no write-back cache here), and errors were shown by the write; unless its policy says
+// commit=close.
 inline abi::OpenOut OpenReplyOf(const OpenTable::Opened& opened) {
   abi::OpenOut out{};
-  out.open_flags = FOPEN_NOFLUSH;
+  out.open_flags = opened.commits ? 0 : FOPEN_NOFLUSH;
   if (opened.backing_id > 0) {
     out.open_flags |= abi::kOpenPassthrough;
     out.backing_id = opened.backing_id;

@@ -51,6 +51,7 @@ OpenTable::OpenTable(const Environment& environment, ConnectionState& state)
     auto file = std::make_shared<OpenFile>(inode, &record);
     file->volume = env_.volumes->Find(VolumeId(record.volume));
     file->grant_unsure = file->writers() > 0;
+    if (file->grant_unsure && record.backing_id == 0) file->commit_copies = OpenFile::kUnknown;
     ShardOf(inode).files.emplace(inode, file);
     if (file->opens() == 0) GoIdle(file);
   }
@@ -243,6 +244,7 @@ Status OpenTable::BindReplica(OpenFile& file, const meta::Location& location,
   file.atime = location.attr.atime;
   file.mtime = location.attr.mtime;
   file.size_bytes = location.attr.size_bytes;
+  file.commit_copies = location.commit_copies;
   file.chosen = std::chrono::steady_clock::now();
 
   const volumes::ObjectOwner owner{location.attr.uid, location.attr.gid,
@@ -308,7 +310,12 @@ Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
   file->flags = granted->attr.flags;
   file->grant_unsure = false;
   file->granted_again = file->written();
-  if (file->written()) return {};  // it was only to be made sure of
+  file->commit_copies = granted->commit_copies;
+  // Else it was only to be made sure of.
+  if (file->written())
+    return file->record->backing_id > 0 ? Status() : FollowPrimary(*file, *granted);
+  // What the daemon is to see must not go past it.
+  if (granted->relayed && !file->in_use()) Unbind(*file);
   file->mtime = granted->attr.mtime;
   file->size_bytes = granted->attr.size_bytes;
   const bool bound = file->record->backing_id > 0 || file->in_use();
@@ -333,6 +340,60 @@ Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
     log::error("inode {}: giving back the write grant: {}", file->inode.value,
                closed.error().message());
   return opened;
+}
+
+Status OpenTable::FollowPrimary(OpenFile& file, const meta::Location& location) {
+  const auto usable = Usable(location, *env_.volumes, true);
+  if (!usable.empty() && file.record->volume == usable.front()->volume.value &&
+      file.record->object_generation == usable.front()->object_generation)
+    return {};
+  const uint32_t loads = file.loads;
+  EndLoad(file, loads);
+  file.fd.reset();
+  PXFS_TRY(BindObject(file, location, /*writable=*/true, /*created=*/false));
+  for (uint32_t left = loads; left > 0; --left) BeginLoad(file);
+  return {};
+}
+
+Result<OpenTable::WriteHold> OpenTable::BeginWrite(InodeId inode) {
+  for (;;) {
+    std::shared_ptr<OpenFile> file = Peek(inode);
+    if (!file) return Fail(Code::kStale);
+    {
+      std::lock_guard lock(file->mutex);
+      if (file->commit_copies == 0) return WriteHold();
+    }
+    std::shared_lock writing(file->writes);
+    {
+      std::lock_guard lock(file->mutex);
+      if (!file->grant_unsure) return WriteHold(std::move(file), std::move(writing));
+    }
+    writing.unlock();
+    auto turn = TakeTurn(inode);
+    if (!turn) return Fail(Code::kStale);
+    if ((*turn)->grant_unsure)
+      PXFS_TRY(BeginWriting({.session = env_.session}, *turn, nullptr));
+  }
+}
+
+Result<uint32_t> OpenTable::Commit(InodeId inode) {
+  auto turn = TakeTurn(inode);
+  if (!turn) return 0;
+  Turn& file = *turn;
+  // Where a reader had it open before the policy came, its writers go by passthrough, too.
+  if (!file->written() || file->commit_copies == 0 || file->record->backing_id > 0) return 0;
+  if (file->commit_copies == OpenFile::kUnknown) {
+    const auto location =
+        file.Outside([&] { return env_.metadata->Locate({.session = env_.session}, inode); });
+    if (!location) return Fail(location.error());
+    file->commit_copies = location->commit_copies;
+    if (file->commit_copies == 0) return 0;
+  }
+  const std::shared_ptr<OpenFile> kept = file.shared();
+  auto alone = file.Outside([&] { return std::unique_lock(kept->writes); });
+  PXFS_TRY(EndWriting({.session = env_.session}, file));
+  file->grant_unsure = true;
+  return file->commit_copies;
 }
 
 Result<meta::Location> OpenTable::MoveFirst(const meta::CallContext& ctx, Turn& file,
@@ -469,6 +530,7 @@ Result<OpenTable::Opened> OpenTable::Open(const meta::CallContext& ctx, InodeId 
   opened.direct_io = opened.backing_id > 0 && write && !file->record->backing_writable;
   opened.size_bytes = file->size_bytes;
   if (write) opened.flags = file->flags;
+  opened.commits = write && file->commit_copies > 0 && opened.backing_id == 0;
   if (!AlreadyCounted(ctx)) {
     OpenCounts counts = file->counts();
     ++counts.opens;
@@ -521,7 +583,8 @@ void OpenTable::RegainGrants() {
     const InodeId inode(record.inode);
     if (!inode || OpenCounts::Unpack(record.counts).writers == 0) continue;
     auto file = TakeTurn(inode);
-    if (!file) continue;
+    // What a commit has given back is asked for by the next write.
+    if (!file || ((*file)->grant_unsure && (*file)->commit_copies > 0)) continue;
     if (auto granted = BeginWriting({.session = env_.session}, *file, nullptr); !granted)
       log::error("inode {}: getting the write grant again: {}", inode.value,
                  granted.error().message());
@@ -574,7 +637,11 @@ Status OpenTable::EndWriting(meta::CallContext ctx, Turn& file) {
   if (!written) content.ctime = {};
   // What gave back the grant of before must not count for this one, too.
   if (file->granted_again) ctx.request = 0;
-  PXFS_TRY(file.Outside([&] { return env_.metadata->CloseWrite(ctx, file->inode, content); }));
+  const Status closed =
+      file.Outside([&] { return env_.metadata->CloseWrite(ctx, file->inode, content); });
+  // A commit before, or a daemon before this one, may have given the grant back.
+  const bool had_none = !closed && closed.error() == Code::kInvalid && file->grant_unsure;
+  if (!closed && !had_none) return closed;
   file->grant_unsure = file->granted_again = false;
   file->atime = content.atime;
   file->mtime = content.mtime;

@@ -19,7 +19,12 @@
 // other mounts ask of this one meanwhile (DropIdle) never waits for a Turn, and two mounts never
 // wait for each other.
 //
-// Order: a Turn, an OpenFile's mutex, a shard's, the idle list's. A mutex is held over the opening
+// 6. Under the policy commit=close nothing goes by passthrough. fsync and close of a writer commit
+// what was written and give the grant back, though the file stays open, so that it can be copied
+// (Commit); the next write gets the grant again (BeginWrite). grant_unsure says so meanwhile, which
+// is also what a next daemon takes for granted.
+//
+// Order: a Turn, an OpenFile's writes, its mutex, a shard's, the idle list's. A mutex is held over the opening
 // of an object, never over a change of metadata.
 #pragma once
 
@@ -31,6 +36,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
@@ -63,6 +69,11 @@ class OpenFile {
   // could count that.
   bool grant_unsure = false;
   bool granted_again = false;  // because of that
+  // Policy commit=close: so many copies shall be there when fsync and close return (6); else 0.
+  // kUnknown: an earlier daemon knew.
+  static constexpr uint32_t kUnknown = ~0u;
+  uint32_t commit_copies = 0;
+  std::shared_mutex writes;  // held shared over a write of such a file, alone over its commit
   std::shared_ptr<volumes::Volume> volume;
   // Of the object, for what does not go by passthrough; opened when first needed. Shared, so that
   // I/O under way keeps the one that it began with.
@@ -160,6 +171,7 @@ class OpenTable {
     bool direct_io = false;   // through the daemon, past a backing that cannot serve this open
     uint64_t size_bytes = 0;  // of the file, when it was first opened
     uint32_t flags = 0;       // of the file (meta::Attr), where it was opened for writing
+    bool commits = false;     // its close is to be told (Commit)
   };
   enum class Mode { kRead, kWrite };
   // Counts an open of the inode, and gets the write grant for the first writer. `created`: the
@@ -174,6 +186,23 @@ class OpenTable {
   // held, as with an Open for writing and its Release. EndWork commits size and times.
   Status BeginWork(const meta::CallContext& ctx, InodeId inode);
   Status EndWork(const meta::CallContext& ctx, InodeId inode);
+
+  // Before content changes on a descriptor of the inode: keeps commits away until what is returned
+  // is given up, and has the grant where a commit gave it back. Empty where nothing commits.
+  class WriteHold {
+   public:
+    WriteHold() = default;
+    WriteHold(std::shared_ptr<OpenFile> file, std::shared_lock<std::shared_mutex> lock)
+        : file_(std::move(file)), lock_(std::move(lock)) {}
+
+   private:
+    std::shared_ptr<OpenFile> file_;
+    std::shared_lock<std::shared_mutex> lock_;
+  };
+  Result<WriteHold> BeginWrite(InodeId inode);
+  // Commits what a file that is open for writing holds now, and gives the grant back (see 6).
+  // Returns how many copies are to be waited for; 0: its policy asks for none, and nothing was done.
+  Result<uint32_t> Commit(InodeId inode);
 
   // The session that had the write grants is gone: gets them again for this mount's.
   void RegainGrants();
@@ -223,6 +252,8 @@ class OpenTable {
   std::shared_ptr<OpenFile> Peek(InodeId inode);
   // Binds the file to the object that takes its writes and gets the grant for it.
   Status BeginWriting(const meta::CallContext& ctx, Turn& file, const meta::Location* created);
+  // The writes of an open file that does not go by passthrough go to the primary from now on.
+  Status FollowPrimary(OpenFile& file, const meta::Location& location);
   // Content that OpenForWrite wants elsewhere is copied there first. Where that fails, or readers
   // use the object, it stays; the log says why.
   Result<meta::Location> MoveFirst(const meta::CallContext& ctx, Turn& file,

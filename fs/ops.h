@@ -28,6 +28,7 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
             fuse_file_info* file) noexcept;
 void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) noexcept;
 void Release(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) noexcept;
+void Flush(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) noexcept;
 void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
           fuse_file_info* file) noexcept;
 void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, off_t offset,

@@ -27,6 +27,7 @@ fuse_lowlevel_ops Operations() {
   table.create = ops::Create;
   table.open = ops::Open;
   table.release = ops::Release;
+  table.flush = ops::Flush;
   table.read = ops::Read;
   table.write = ops::Write;
   table.fsync = ops::Fsync;

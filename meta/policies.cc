@@ -63,8 +63,8 @@ void PolicyTable::Publish(InodeId directory, const Policy& policy) {
 }
 
 void PolicyTable::Count() {
-  speaks_of_passthrough_ = std::any_of(policies_.begin(), policies_.end(), [](const auto& entry) {
-    return entry.second.passthrough.has_value();
+  speaks_of_writing_ = std::any_of(policies_.begin(), policies_.end(), [](const auto& entry) {
+    return entry.second.passthrough.has_value() || entry.second.commit_close.has_value();
   });
   count_.store(policies_.size(), std::memory_order_release);
 }

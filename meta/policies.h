@@ -25,8 +25,8 @@ class PolicyTable {
   bool Has(InodeId directory) const;
   // A directory whose own policy pins files to the volume of this name; 0: none.
   InodeId PinnedTo(const std::string& volume) const;
-  // Some directory says how kernels may reach content.
-  bool speaks_of_passthrough() const { return speaks_of_passthrough_; }
+  // Some directory says how kernels may reach content, or when it counts as written.
+  bool speaks_of_writing() const { return speaks_of_writing_; }
   bool empty() const { return count_.load(std::memory_order_acquire) == 0; }
 
  private:
@@ -37,7 +37,7 @@ class PolicyTable {
   mutable std::shared_mutex mutex_;  // guards policies_
   std::unordered_map<InodeId, Policy> policies_;
   std::atomic<size_t> count_{0};
-  std::atomic<bool> speaks_of_passthrough_{false};
+  std::atomic<bool> speaks_of_writing_{false};
 };
 
 }  // namespace pxfs::meta

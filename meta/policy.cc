@@ -20,8 +20,8 @@ constexpr std::array<std::pair<std::string_view, Placement>, 5> kPlacements{{
 }};
 
 // Keys with a meaning of their own; every other key is a label.
-constexpr std::array<std::string_view, 6> kReservedKeys{"placement", "pin",        "copies",
-                                                        "hot",       "max-copies", "passthrough"};
+constexpr std::array<std::string_view, 7> kReservedKeys{
+    "placement", "pin", "copies", "hot", "max-copies", "passthrough", "commit"};
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
@@ -69,6 +69,10 @@ Status ApplyWord(Policy& policy, std::string_view word, std::string_view key,
     if (value != "on" && value != "off")
       return Fail(Code::kInvalid, std::string(word) + ": want on or off");
     (key == "hot" ? policy.hot : policy.passthrough) = value == "on";
+  } else if (key == "commit") {
+    if (value != "close" && value != "async")
+      return Fail(Code::kInvalid, std::string(word) + ": want close or async");
+    policy.commit_close = value == "close";
   } else {
     if (key.empty() || value.empty())
       return Fail(Code::kInvalid, std::string(word) + ": want LABEL=VALUE");
@@ -130,6 +134,7 @@ std::string ToText(const Policy& policy) {
   if (policy.hot) add("hot", *policy.hot ? "on" : "off");
   if (policy.max_copies) add("max-copies", std::to_string(*policy.max_copies));
   if (policy.passthrough) add("passthrough", *policy.passthrough ? "on" : "off");
+  if (policy.commit_close) add("commit", *policy.commit_close ? "close" : "async");
   for (const auto& [key, value] : policy.labels) add(key, value);
   return text;
 }
@@ -179,6 +184,7 @@ Policy EffectivePolicy(std::span<const Policy> nearest_first) {
     }
     if (!result.hot) result.hot = level.hot;
     if (!result.passthrough) result.passthrough = level.passthrough;
+    if (!result.commit_close) result.commit_close = level.commit_close;
   }
   if (!result.placement) result.placement = Placement::kSpread;
   if (!result.copies) result.copies = 1;

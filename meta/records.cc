@@ -373,6 +373,7 @@ std::string Encode(const Policy& record) {
   if (record.hot) m.set_hot(*record.hot);
   if (record.max_copies) m.set_max_copies(*record.max_copies);
   if (record.passthrough) m.set_passthrough(*record.passthrough);
+  if (record.commit_close) m.set_commit_close(*record.commit_close);
   m.mutable_labels()->insert(record.labels.begin(), record.labels.end());
   return Serialize(m);
 }
@@ -391,6 +392,7 @@ Result<Policy> Decode(std::string_view key, std::string_view value) {
   if (m.has_hot()) record.hot = m.hot();
   if (m.has_max_copies()) record.max_copies = m.max_copies();
   if (m.has_passthrough()) record.passthrough = m.passthrough();
+  if (m.has_commit_close()) record.commit_close = m.commit_close();
   record.labels.insert(m.labels().begin(), m.labels().end());
   return record;
 }

@@ -132,12 +132,19 @@ struct ReclaimItem {
   std::vector<Replica> replicas;  // objects to delete, where they exist
 };
 
+struct ObjectRef {
+  InodeId inode;
+  VolumeId volume;
+  uint64_t object_generation = 0;
+};
+
 // How copying goes in the process that hosts the store, since it was started.
 struct CopyRates {
   uint64_t files = 0, bytes = 0;    // copied
   uint64_t dropped = 0;             // copies taken away
   uint64_t given_up = 0;            // files that changed again and again while they were copied
   uint64_t bytes_per_second = 0;    // over the last seconds
+  std::vector<ObjectRef> under_way; // copies that are being made now
 };
 
 struct Statistics {
@@ -152,12 +159,6 @@ struct Statistics {
 struct DumpTarget {
   std::string file;  // absolute, on the host of the store
   std::string cluster_uuid, cluster_name;
-};
-
-struct ObjectRef {
-  InodeId inode;
-  VolumeId volume;
-  uint64_t object_generation = 0;
 };
 
 // ---- copies (docs/replication.md) ----
@@ -344,7 +345,8 @@ class MetadataService {
   // volume that is not offline; the last one is never dropped).
   virtual Status DropReplica(const CallContext& ctx, const ObjectRef& replica) = 0;
   // Replaces what the file itself asks for, and queues it. kInvalid (not a regular file, an unknown volume,
-  // more copies than volumes), kNotPermitted (neither its owner nor root).
+  // more copies than volumes), kNotPermitted (neither its owner nor root); kReadOnly, kUnavailable and
+  // kNoSpace: a volume that it did not ask for before, and has no copy on, can take none.
   virtual Status SetCopyWishes(const CallContext& ctx, InodeId inode, const CopyWishes& wishes) = 0;
   // Good: notes the date, and the checksum for all current replicas where none is known. Else the replica
   // becomes stale, so that it is dropped and made anew; a primary leaves that part to another current one.

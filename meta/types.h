@@ -88,7 +88,9 @@ struct Location {
   Attr attr;
   std::vector<Replica> replicas;  // the primary first; empty for anything but regular files
   CopyWishes wishes = {};
-  bool relayed = false;  // its policy says passthrough=off
+  bool relayed = false;  // its policy says passthrough=off or commit=close
+  // With commit=close: so many copies are to be there when fsync and close of a writer return; else 0.
+  uint32_t commit_copies = 0;
 };
 
 // What a writer found in the object when it closed it or made it durable.
@@ -191,10 +193,14 @@ struct Policy {
   std::optional<bool> hot;
   std::optional<uint32_t> max_copies;
   std::optional<bool> passthrough;  // whether kernels may reach the content past the daemon
+  // Whether fsync and close of a writer return only when all copies are there (commit=close), or
+  // before they are made (commit=async).
+  std::optional<bool> commit_close;
   std::map<std::string, std::string> labels;  // a volume must have all of these
 
   bool empty() const {
-    return !placement && !copies && !hot && !max_copies && !passthrough && labels.empty();
+    return !placement && !copies && !hot && !max_copies && !passthrough &&
+           !commit_close && labels.empty();
   }
 };
 

@@ -28,6 +28,7 @@ std::vector<Setting> Describe(const CopySettings& settings) {
   return {{"grace", std::to_string(settings.grace.count())},
           {"rate", std::to_string(settings.rate)},
           {"parallel", std::to_string(settings.parallel)},
+          {"commit-timeout", std::to_string(settings.commit_timeout.count())},
           {"scrub", std::to_string(settings.scrub.count())},
           {"scrub-rate", std::to_string(settings.scrub_rate)}};
 }
@@ -41,6 +42,9 @@ Status Apply(CopySettings& settings, const Setting& setting) {
   } else if (setting.key == "parallel") {
     PXFS_ASSIGN(const uint64_t parallel, ParseNumber(setting, 1, CopySettings::kMaxParallel));
     settings.parallel = static_cast<uint32_t>(parallel);
+  } else if (setting.key == "commit-timeout") {
+    PXFS_ASSIGN(const uint64_t seconds, ParseNumber(setting, 1, kLongestTime));
+    settings.commit_timeout = std::chrono::seconds(seconds);
   } else if (setting.key == "scrub") {
     PXFS_ASSIGN(const uint64_t seconds, ParseNumber(setting, 0, kLongestTime));
     settings.scrub = std::chrono::seconds(seconds);
@@ -48,7 +52,7 @@ Status Apply(CopySettings& settings, const Setting& setting) {
     PXFS_ASSIGN(settings.scrub_rate, ParseNumber(setting, 0, kFastest));
   } else {
     return Fail(Code::kInvalid, setting.key +
-                                    ": no such setting; there are grace, rate, parallel, "
+                                    ": no such setting; there are grace, rate, parallel, commit-timeout, "
                                     "scrub and scrub-rate");
   }
   return {};

@@ -20,6 +20,8 @@ struct CopySettings {
   uint64_t rate = 0;      // bytes a second, all copying together; 0: no limit
   uint32_t parallel = 2;  // files that are copied at a time, 1 to kMaxParallel
   static constexpr uint32_t kMaxParallel = 8;
+  // How long fsync and close wait for copies under the policy commit=close.
+  std::chrono::seconds commit_timeout{60};
   // How often the background scrub reads each object (0: never), and how fast, in bytes a second
   // (0: no limit).
   std::chrono::seconds scrub{30 * 24 * 3600};

@@ -80,9 +80,11 @@ Result<CopyOutcome> FileCopies::Settle(InodeId inode, VolumeId leave) {
 Status FileCopies::Copy(InodeId inode, VolumeId target) {
   PXFS_ASSIGN(const meta::CopyTicket ticket, metadata_.BeginCopy(session_, inode, target));
   host_.Reached(CopyStep::kBegun);
+  host_.Begun(ticket.object);
   const auto made = MakeObject(ticket);
   if (made) host_.Reached(CopyStep::kMade);
   Status committed = made ? Commit(*made) : Status(Fail(made.error()));
+  host_.Ended(ticket.object);
   if (committed) {
     host_.Reached(CopyStep::kCommitted);
     return {};

@@ -35,6 +35,9 @@ class CopyHost {
   // Bytes have been copied. Blocks as long as limits of rates say; false: give up.
   virtual bool Spend(VolumeId from, VolumeId to, uint64_t bytes) = 0;
   virtual void Reached(CopyStep step) = 0;
+  // A copy is being made from now on, and is no more, whatever it came to.
+  virtual void Begun(const meta::ObjectRef& copy) = 0;
+  virtual void Ended(const meta::ObjectRef& copy) = 0;
 };
 
 class FileCopies {

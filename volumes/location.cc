@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 
 namespace pxfs::volumes {
@@ -39,6 +40,23 @@ void SetText(nlohmann::json& json, const std::string& key, const std::string& te
     hex += kDigits[byte & 15];
   }
   json[key + "_hex"] = hex;
+}
+
+void AddCopiesUnderWay(meta::Location& location, std::span<const meta::ObjectRef> under_way) {
+  for (const meta::ObjectRef& object : under_way) {
+    if (object.inode != location.attr.inode) continue;
+    const bool committed =
+        std::any_of(location.replicas.begin(), location.replicas.end(), [&](const auto& replica) {
+          return replica.volume == object.volume &&
+                 replica.object_generation == object.object_generation;
+        });
+    if (committed) continue;
+    meta::Replica& copy = location.replicas.emplace_back();
+    copy.volume = object.volume;
+    copy.object_generation = object.object_generation;
+    copy.generation = location.attr.generation;
+    copy.state = meta::ReplicaState::kCopying;
+  }
 }
 
 nlohmann::json LocationJson(const meta::Location& location, const VolumeSet& volumes,

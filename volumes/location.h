@@ -2,9 +2,10 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 
-#include "meta/types.h"
+#include "meta/service.h"
 #include "volumes/volume.h"
 
 namespace pxfs::volumes {
@@ -15,6 +16,9 @@ namespace pxfs::volumes {
 // A replica whose volume is offline, or whose object is not there, has the state "missing".
 nlohmann::json LocationJson(const meta::Location& location, const VolumeSet& volumes,
                             const std::string& path);
+
+// Adds those of the copies under way that are of this file, as replicas in the state kCopying.
+void AddCopiesUnderWay(meta::Location& location, std::span<const meta::ObjectRef> under_way);
 
 // Sets json[key] to `text`. Names may hold any bytes and JSON only UTF-8: what is none is shown as
 // U+FFFD, and then json[key + "_hex"] has the exact bytes.

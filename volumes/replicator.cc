@@ -59,6 +59,10 @@ void Replicator::WorkLoop(uint32_t worker) {
 
 void Replicator::WorkOn(const CopyTask& task) {
   const bool moves = !task.items.empty() && task.items[0].reason == meta::CopyReason::kRebalance;
+  if (KeepsChanging(task)) {
+    feeder_.Done(task, CopyOutcome::kChanged);
+    return;
+  }
   const Status compared = task.returned ? CompareReturned(task) : Status();
   auto outcome = compared ? copies_.Settle(task.inode, VolumeId(moves ? task.items[0].number : 0))
                           : Fail(compared.error());
@@ -79,8 +83,19 @@ void Replicator::WorkOn(const CopyTask& task) {
   if (came_to != CopyOutcome::kChanged || failures != kChangesUntilGivenUp) return;
   ++given_up_;
   const auto path = metadata_.PathOf(task.inode);
-  log::warn("{}: it changes while it is copied, again and again; it is left alone for some minutes",
+  log::warn("{}: it changes while it is copied, again and again; it is left alone until it does not",
             path ? *path : "inode " + std::to_string(task.inode.value));
+}
+
+bool Replicator::KeepsChanging(const CopyTask& task) const {
+  if (task.failures < kChangesUntilGivenUp) return false;
+  const auto attr = metadata_.GetAttr({.session = session_}, task.inode);
+  if (!attr) return false;
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+      std::chrono::system_clock::now().time_since_epoch());
+  // Unlike mtime it cannot be set. A clock that was set back is no reason to wait for it.
+  const std::chrono::seconds age = now - std::chrono::seconds(attr->ctime.seconds);
+  return attr->open_for_write || (age.count() >= 0 && age < kQuiet);
 }
 
 // Before anything is dropped elsewhere because of what is back.
@@ -158,16 +173,30 @@ void Replicator::Report() {
   if (!keeper || (!samples_.empty() && now - samples_.back().first < kSample)) return;
   samples_.emplace_back(now, bytes_.load());
   while (now - samples_.front().first > kRateWindow) samples_.pop_front();
-  meta::CopyRates rates;
-  rates.files = files_;
-  rates.bytes = bytes_;
-  rates.dropped = dropped_;
-  rates.given_up = given_up_;
+  std::lock_guard lock(rates_mutex_);
+  rates_.files = files_;
+  rates_.bytes = bytes_;
+  rates_.dropped = dropped_;
+  rates_.given_up = given_up_;
   const double seconds = std::chrono::duration<double>(now - samples_.front().first).count();
   if (seconds > 0)
-    rates.bytes_per_second =
-        static_cast<uint64_t>(static_cast<double>(rates.bytes - samples_.front().second) / seconds);
-  keeper->ReportCopying(rates);
+    rates_.bytes_per_second = static_cast<uint64_t>(
+        static_cast<double>(rates_.bytes - samples_.front().second) / seconds);
+  keeper->ReportCopying(rates_);
+}
+
+void Replicator::Begun(const meta::ObjectRef& copy) {
+  std::lock_guard lock(rates_mutex_);
+  rates_.under_way.push_back(copy);
+  if (meta::StoreKeeper* const keeper = metadata_.keeper()) keeper->ReportCopying(rates_);
+}
+
+void Replicator::Ended(const meta::ObjectRef& copy) {
+  std::lock_guard lock(rates_mutex_);
+  std::erase_if(rates_.under_way, [&](const meta::ObjectRef& other) {
+    return other.inode == copy.inode && other.object_generation == copy.object_generation;
+  });
+  if (meta::StoreKeeper* const keeper = metadata_.keeper()) keeper->ReportCopying(rates_);
 }
 
 }  // namespace pxfs::volumes

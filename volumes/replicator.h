@@ -13,6 +13,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -44,6 +45,8 @@ class Replicator final : private CopyHost {
   void FeedLoop();
   void WorkLoop(uint32_t worker);
   void WorkOn(const CopyTask& task);
+  // The file has changed too often while it was copied, and within the last kQuiet.
+  bool KeepsChanging(const CopyTask& task) const;
   Status CompareReturned(const CopyTask& task);
   Status SweepReturned(VolumeId id);
   Status Finish(const CopyTask& task);
@@ -54,6 +57,8 @@ class Replicator final : private CopyHost {
   Status NoteAway(VolumeId volume) override { return feeder_.NoteAway(volume); }
   bool Spend(VolumeId from, VolumeId to, uint64_t bytes) override;
   void Reached(CopyStep step) override;
+  void Begun(const meta::ObjectRef& copy) override;
+  void Ended(const meta::ObjectRef& copy) override;
 
   meta::MetadataService& metadata_;
   const VolumeSet& volumes_;
@@ -65,6 +70,8 @@ class Replicator final : private CopyHost {
   std::atomic<uint64_t> files_{0}, bytes_{0}, dropped_{0}, given_up_{0};
   // How much had been copied when, of the last seconds; of the feeding thread.
   std::deque<std::pair<std::chrono::steady_clock::time_point, uint64_t>> samples_;
+  std::mutex rates_mutex_;  // guards rates_
+  meta::CopyRates rates_;   // as last reported
   std::vector<std::thread> threads_;
 };
 

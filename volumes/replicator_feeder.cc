@@ -33,14 +33,14 @@ struct VolumePass {
 
 namespace {
 
-// Between two looks when there is nothing to do.
-constexpr milliseconds kLook(200);
+// Between two looks when there is nothing to do. Under commit=close a writer waits for it.
+constexpr milliseconds kLook(50);
 constexpr seconds kReadSettings(1), kForgetLost(5);
 // Until what was in the way is looked at again: at first, and when it stays.
 constexpr seconds kRetry(2), kLongRetry(10);
 constexpr uint32_t kSoon = 30;
-// A file that changed so often in a row while it was copied is left alone for so long.
-constexpr seconds kGiveUp(300);
+// What nobody has looked at again for so long is forgotten.
+constexpr seconds kForgetDelay(300);
 // What lies on a volume that stays away is looked at so often, or less often where that takes long.
 constexpr seconds kAwayAgain(10);
 constexpr int kAwayShare = 10;
@@ -159,6 +159,7 @@ bool CopyFeeder::Push(CopyTask task) {
     if (held_.contains(task.inode)) return false;
     const auto delay = delays_.find(task.inode);
     if (delay != delays_.end() && Clock::now() < delay->second.until) return false;
+    if (delay != delays_.end()) task.failures = delay->second.failures;
     held_.insert(task.inode);
     if (task.pass) ++task.pass->in_work;
     ready_.push_back(std::move(task));
@@ -188,7 +189,7 @@ Status CopyFeeder::FeedQueue(const std::vector<VolumeInfo>& volumes) {
           found[known->second].items.push_back(*item);
         } else if (found.size() < kReady) {
           if (merges) place[item->inode] = found.size();
-          found.push_back({item->inode, {*item}, nullptr, {}});
+          found.push_back({item->inode, {*item}, nullptr, {}, 0});
         } else {
           more = true;
         }
@@ -214,7 +215,7 @@ Status CopyFeeder::FeedQueue(const std::vector<VolumeInfo>& volumes) {
   more_ = more;
   // What is settled or gone without having been looked at again.
   std::erase_if(delays_,
-                [](const auto& delay) { return Clock::now() > delay.second.until + kGiveUp; });
+                [](const auto& delay) { return Clock::now() > delay.second.until + kForgetDelay; });
   return {};
 }
 
@@ -252,7 +253,7 @@ Status CopyFeeder::FeedPass(std::shared_ptr<VolumePass> shared) {
   while (!pass.listed && HasRoom()) {
     PXFS_ASSIGN(const auto inodes, metadata_.ListVolumeInodes(pass.volume, pass.after, kBatch));
     for (const InodeId inode : inodes) {
-      if (Push({inode, {}, shared, returned ? pass.volume : VolumeId()})) continue;
+      if (Push({inode, {}, shared, returned ? pass.volume : VolumeId(), 0})) continue;
       std::lock_guard lock(mutex_);
       pass.left_over = true;
     }
@@ -335,7 +336,7 @@ uint32_t CopyFeeder::Done(const CopyTask& task, CopyOutcome outcome) {
   Delay& delay = delays_[task.inode];
   ++delay.failures;
   Clock::duration pause = delay.failures <= kSoon ? kRetry : kLongRetry;
-  if (outcome == CopyOutcome::kChanged && delay.failures >= kChangesUntilGivenUp) pause = kGiveUp;
+  if (outcome == CopyOutcome::kChanged && delay.failures >= kChangesUntilGivenUp) pause = kQuiet;
   delay.until = Clock::now() + pause;
   return delay.failures;
 }

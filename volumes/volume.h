@@ -153,7 +153,7 @@ class VolumeSet {
   // How busy they are, as far as this process knows.
   VolumeLoad& load() const { return load_; }
   // The current replicas on volumes that are here, in the order in which a reader shall try them:
-  // the least busy volume first.
+  // the least busy volume first, and those that are draining last.
   std::vector<const meta::Replica*> Readable(const meta::Location& location) const;
   // What metadata said of it at the last Refresh, offline or not.
   std::optional<meta::VolumeInfo> Info(VolumeId id) const;

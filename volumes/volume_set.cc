@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/logging.h"
 #include "meta/lost_volumes.h"
 #include "volumes/volume.h"
@@ -36,6 +38,12 @@ std::vector<const meta::Replica*> VolumeSet::Readable(const meta::Location& loca
     for (const meta::Replica& replica : location.replicas)
       if (replica.volume == volume && replica.state == meta::ReplicaState::kCurrent)
         readable.push_back(&replica);
+  if (readable.size() < 2) return readable;
+  // What is read there over and over could never leave.
+  std::stable_partition(readable.begin(), readable.end(), [this](const meta::Replica* replica) {
+    const auto info = Info(replica->volume);
+    return !info || info->state != meta::VolumeState::kDraining;
+  });
   return readable;
 }
 

@@ -30,7 +30,7 @@ Result<std::string> PlainNumber(const std::string& key, const std::string& value
     PXFS_ASSIGN(const uint64_t bytes, ParseByteSize(value));
     return std::to_string(bytes);
   }
-  if ((key != "grace" && key != "scrub") || value.size() < 2) return value;
+  if ((key != "grace" && key != "scrub" && key != "commit-timeout") || value.size() < 2) return value;
   uint64_t unit = 0;
   switch (value.back()) {
     case 's':
@@ -82,6 +82,7 @@ void AddCopiesVerbs(CLI::App& app, Command& command) {
   set->add_option("KEY=VALUE", *words,
                   "grace=TIME (how long a volume may be away before its files are copied "
                   "elsewhere), rate=SIZE (bytes a second of all copying, 0: no limit), parallel=N, "
+                  "commit-timeout=TIME (how long fsync and close wait under commit=close), "
                   "scrub=TIME (how often each object is read and compared, 0: never), "
                   "scrub-rate=SIZE")
       ->required();

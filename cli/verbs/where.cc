@@ -20,6 +20,9 @@ class Where {
   Where(Cluster& cluster, const Command& command, const Options& options)
       : cluster_(cluster), json_(command.json), options_(options) {
     if (json_) std::printf("[");
+    // What is copied while the list is printed may be missing from it.
+    if (const auto statistics = cluster.metadata().GetStatistics())
+      under_way_ = statistics->copying.under_way;
   }
 
   Status Show(const std::string& argument) {
@@ -35,7 +38,8 @@ class Where {
 
  private:
   Status ShowFile(InodeId inode, const std::string& path) {
-    PXFS_ASSIGN(const meta::Location location, cluster_.metadata().Locate(ctx_, inode));
+    PXFS_ASSIGN(meta::Location location, cluster_.metadata().Locate(ctx_, inode));
+    volumes::AddCopiesUnderWay(location, under_way_);
     const nlohmann::json json = volumes::LocationJson(location, cluster_.volumes(), path);
     if (options_.lost && HasCopy(json)) return {};
     if (json_)
@@ -83,6 +87,7 @@ class Where {
   const bool json_;
   const Options& options_;
   const meta::CallContext ctx_ = CallerContext();
+  std::vector<meta::ObjectRef> under_way_;
   bool first_ = true;
 };
 

@@ -19,6 +19,8 @@ void Fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_
   if ((flags & meta::kImmutable) ||
       ((flags & meta::kAppendOnly) && (mode & ~FALLOC_FL_KEEP_SIZE) != 0))
     return ReplyError(request, Error(Code::kNotPermitted), "fallocate", inode);
+  const auto hold = fs.open_files().BeginWrite(inode);
+  if (!hold) return ReplyError(request, hold.error(), "fallocate", inode);
   auto fd = fs.open_files().Descriptor(inode, true);
   if (!fd) return ReplyError(request, fd.error(), "fallocate", inode);
   if (::fallocate((*fd)->get(), mode, offset, length) != 0)
@@ -44,6 +46,8 @@ void CopyFileRange(fuse_req_t request, fuse_ino_t node_in, off_t offset_in, fuse
   const InodeId target = fs.InodeOf(node_out);
   auto in = fs.open_files().Descriptor(fs.InodeOf(node_in), false);
   if (!in) return ReplyError(request, in.error(), "copy_file_range", fs.InodeOf(node_in));
+  const auto hold = fs.open_files().BeginWrite(target);
+  if (!hold) return ReplyError(request, hold.error(), "copy_file_range", target);
   auto out = fs.open_files().Descriptor(target, true);
   if (!out) return ReplyError(request, out.error(), "copy_file_range", target);
   const ssize_t copied = ::copy_file_range((*in)->get(), &offset_in, (*out)->get(), &offset_out,

@@ -27,6 +27,12 @@ Status MakeNameDurable(FileSystem& fs, InodeId inode) {
   return {};
 }
 
+// Its policy may say commit=close, and it is open for writing.
+bool Commits(FileSystem& fs, InodeId inode) {
+  auto file = fs.open_files().Find(inode);
+  return file && (*file)->written() && (*file)->commit_copies > 0;
+}
+
 // Data first, then size and times, then the store with the file's name: after a power cut there is
 // never a size without its data.
 Status MakeDurable(FileSystem& fs, const meta::CallContext& ctx, InodeId inode, bool data_only) {
@@ -39,9 +45,28 @@ Status MakeDurable(FileSystem& fs, const meta::CallContext& ctx, InodeId inode, 
   if (writing) {
     struct stat st;
     if (::fstat(fd->get(), &st) != 0) return FailErrno(errno, "fstat of an object");
-    PXFS_TRY(fs.metadata().CommitContent(ctx, inode, volumes::ContentOf(st)));
+    const Status committed = fs.metadata().CommitContent(ctx, inode, volumes::ContentOf(st));
+    // Under commit=close it may be committed already.
+    if (!committed && !(committed.error() == Code::kInvalid && Commits(fs, inode)))
+      return committed;
   }
   return fs.metadata().Sync();
+}
+
+// Under commit=close: answers once the copies are there, else at once.
+void Finish(FileSystem& fs, fuse_req_t request, InodeId inode, const char* operation) {
+  const Result<uint32_t> copies = Commits(fs, inode) ? fs.open_files().Commit(inode) : 0;
+  if (!copies) return ReplyError(request, copies.error(), operation, inode);
+  if (*copies == 0) {
+    fuse_reply_err(request, 0);
+    return;
+  }
+  fs.commit_waiter().Await(inode, *copies, [request, inode, operation](const Status& there) {
+    if (there)
+      fuse_reply_err(request, 0);
+    else
+      ReplyError(request, there.error(), operation, inode);
+  });
 }
 
 }  // namespace
@@ -51,7 +76,21 @@ void Fsync(fuse_req_t request, fuse_ino_t node, int data_only, fuse_file_info*) 
   const InodeId inode = fs.InodeOf(node);
   auto done = MakeDurable(fs, fs.ContextOf(request), inode, data_only != 0);
   if (!done) return ReplyError(request, done.error(), "fsync", inode);
-  fuse_reply_err(request, 0);
+  Finish(fs, request, inode, "fsync");
+}
+
+// close(2) of a file that was open for writing under commit=close; older kernels send it for others,
+// too.
+void Flush(fuse_req_t request, fuse_ino_t node, fuse_file_info*) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  const InodeId inode = fs.InodeOf(node);
+  if (!Commits(fs, inode)) {
+    fuse_reply_err(request, 0);
+    return;
+  }
+  auto done = MakeDurable(fs, fs.ContextOf(request), inode, /*data_only=*/false);
+  if (!done) return ReplyError(request, done.error(), "close", inode);
+  Finish(fs, request, inode, "close");
 }
 
 void FsyncDirectory(fuse_req_t request, fuse_ino_t node, int, fuse_file_info*) noexcept {

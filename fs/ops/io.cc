@@ -54,6 +54,8 @@ void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, o
            fuse_file_info*) noexcept {
   FileSystem& fs = FileSystem::Of(request);
   const InodeId inode = fs.InodeOf(node);
+  auto hold = fs.open_files().BeginWrite(inode);
+  if (!hold) return ReplyError(request, hold.error(), "write", inode);
   auto fd = fs.open_files().Descriptor(inode, true);
   if (!fd) return ReplyError(request, fd.error(), "write", inode);
   size_t done = 0;
@@ -65,6 +67,7 @@ void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, o
     if (n < 0) return ReplyError(request, ErrnoError(errno, "writing an object"), "write", inode);
     done += static_cast<size_t>(n);
   }
+  hold = OpenTable::WriteHold();  // the rest is no change of content
   // A write that goes past the backing (FOPEN_DIRECT_IO) is the only change of content before which
   // the kernel does not remove them itself.
   if (fs.open_files().HasBacking(inode)) fs.RemoveCapabilities(inode);

@@ -16,6 +16,7 @@ OpenTable::Mode ModeOf(const fuse_file_info& file) {
 }
 
 Status TruncateAtOpen(FileSystem& fs, fuse_req_t request, InodeId inode) {
+  PXFS_ASSIGN(const auto hold, fs.open_files().BeginWrite(inode));
   PXFS_ASSIGN(auto fd, fs.open_files().Descriptor(inode, true));
   if (::ftruncate(fd->get(), 0) != 0) return FailErrno(errno, "truncating an object");
   if (Transport::ClearsSetId()) fs.ClearSetId(request, inode);

@@ -23,6 +23,7 @@ bool ChangesTimes(const meta::AttrChange& change) {
 Result<meta::Attr> TruncateOpen(FileSystem& fs, fuse_req_t request, InodeId inode, off_t size,
                                 meta::AttrChange change) {
   if (fs.open_files().FlagsOf(inode) != 0) return Fail(Code::kNotPermitted);
+  PXFS_ASSIGN(const auto hold, fs.open_files().BeginWrite(inode));
   PXFS_ASSIGN(auto fd, fs.open_files().Descriptor(inode, true));
   if (::ftruncate(fd->get(), size) != 0) return FailErrno(errno, "truncating an object");
   struct stat st;

@@ -10,13 +10,15 @@ namespace pxfs::meta {
 namespace {
 
 // The replica that takes the writes: the preferred one if its volume can, else the primary, else
-// another current one. While somebody writes, the primary stays what it is.
+// another current one; one on a volume that is draining comes last. While somebody writes, the primary stays what it is.
 Result<Replica*> ChoosePrimary(InodeRecord& inode, const std::vector<VolumeInfo>& volumes,
                                VolumeId preferred) {
-  const auto rank = [&](const Replica& replica) {
-    if (replica.volume == preferred && inode.writers == 0) return 2;
+  const auto rank = [&](const Replica& replica, const VolumeInfo& volume) {
+    if (inode.writers == 0 && replica.volume == preferred) return 2;
+    if (inode.writers == 0 && volume.state == VolumeState::kDraining) return -1;
     return replica.primary ? 1 : 0;
   };
+  int best = 0;
   Replica* chosen = nullptr;
   Error why(Code::kUnavailable,
             "inode " + std::to_string(inode.attr.inode.value) + " has no current replica");
@@ -34,7 +36,10 @@ Result<Replica*> ChoosePrimary(InodeRecord& inode, const std::vector<VolumeInfo>
           Error(Code::kReadOnly, "volume " + volume->name + ", which holds the file, is read-only");
       continue;
     }
-    if (!chosen || rank(replica) > rank(*chosen)) chosen = &replica;
+    const int its = rank(replica, *volume);
+    if (chosen && its <= best) continue;
+    chosen = &replica;
+    best = its;
   }
   if (!chosen) return Fail(std::move(why));
   return chosen;

@@ -125,6 +125,7 @@ void Encode(pb::Location& to, const Location& from) {
   EncodeList(*to.mutable_replicas(), from.replicas);
   if (!from.wishes.empty()) Encode(*to.mutable_wishes(), from.wishes);
   to.set_relayed(from.relayed);
+  to.set_commit_copies(from.commit_copies);
 }
 
 void Decode(const pb::Location& from, Location& to, Validity& validity) {
@@ -132,6 +133,7 @@ void Decode(const pb::Location& from, Location& to, Validity& validity) {
   DecodeList(from.replicas(), to.replicas, validity);
   Decode(from.wishes(), to.wishes, validity);
   to.relayed = from.relayed();
+  to.commit_copies = from.commit_copies();
 }
 
 void Encode(pb::ContentState& to, const ContentState& from) {

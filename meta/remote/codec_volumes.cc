@@ -65,6 +65,7 @@ void Encode(pb::Policy& to, const Policy& from) {
   if (from.hot) to.set_hot(*from.hot);
   if (from.max_copies) to.set_max_copies(*from.max_copies);
   if (from.passthrough) to.set_passthrough(*from.passthrough);
+  if (from.commit_close) to.set_commit_close(*from.commit_close);
   EncodePairs(*to.mutable_labels(), from.labels);
 }
 
@@ -75,6 +76,7 @@ void Decode(const pb::Policy& from, Policy& to, Validity& validity) {
   if (from.has_hot()) to.hot = from.hot();
   if (from.has_max_copies()) to.max_copies = from.max_copies();
   if (from.has_passthrough()) to.passthrough = from.passthrough();
+  if (from.has_commit_close()) to.commit_close = from.commit_close();
   DecodePairs(from.labels(), to.labels);
 }
 
@@ -239,6 +241,7 @@ void Encode(pb::Statistics& to, const Statistics& from) {
   copying.set_dropped(from.copying.dropped);
   copying.set_given_up(from.copying.given_up);
   copying.set_bytes_per_second(from.copying.bytes_per_second);
+  EncodeList(*copying.mutable_under_way(), from.copying.under_way);
   for (const SessionInfo& session : from.sessions) {
     pb::SessionInfo& item = *to.add_sessions();
     item.set_id(session.id.value);
@@ -249,7 +252,7 @@ void Encode(pb::Statistics& to, const Statistics& from) {
   }
 }
 
-void Decode(const pb::Statistics& from, Statistics& to, Validity&) {
+void Decode(const pb::Statistics& from, Statistics& to, Validity& validity) {
   to.inodes = from.inodes();
   to.orphans = from.orphans();
   to.reclaim_queue = from.reclaim_queue();
@@ -258,7 +261,8 @@ void Decode(const pb::Statistics& from, Statistics& to, Validity&) {
   to.cached_names = from.cached_names();
   to.max_inodes = from.max_inodes();
   to.copying = {from.copying().files(), from.copying().bytes(), from.copying().dropped(),
-                from.copying().given_up(), from.copying().bytes_per_second()};
+                from.copying().given_up(), from.copying().bytes_per_second(), {}};
+  DecodeList(from.copying().under_way(), to.copying.under_way, validity);
   for (const pb::SessionInfo& item : from.sessions())
     to.sessions.push_back(
         {SessionId(item.id()), item.description(), item.caches(), item.attached(),

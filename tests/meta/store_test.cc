@@ -307,7 +307,7 @@ TEST_P(StoreTest, TheCheckerFindsWhatIsWrong) {
       {"queued for reclaim", {{keys::Reclaim(5), Encode(ReclaimRecord{g, {}, true})}}},
       {"link records", {{keys::Link(g, d, 5), EncodeLinkName("g")}}},
       {"nobody's", changed(sub, [](InodeRecord& r) { r.detached = true; })},
-      {"a policy", {{keys::Policy(g), Encode(Policy{Placement::kSpread, "", {}, {}, {}, {}, {}})}}},
+      {"a policy", {{keys::Policy(g), Encode(Policy{Placement::kSpread, "", {}, {}, {}, {}, {}, {}})}}},
       {"session 99",
        {{keys::Reservation(SessionId(99), none), Encode(ReservationRecord{false, volume_, 1})}}},
       {"given out again", {{keys::Counter("next inode"), EncodeNumber(2)}}},

@@ -210,7 +210,7 @@ TEST_P(TreeTest, PoliciesAreInheritedAndGoWithTheirDirectory) {
   policy.placement = Placement::kPin;
   policy.pin_volume = "no such volume";
   EXPECT_CODE(Code::kInvalid, service_->SetPolicy(ctx_, d, policy));
-  EXPECT_OK(service_->SetPolicy(ctx_, sub, Policy{Placement::kPin, "v1", {}, {}, {}, {}, {}}));
+  EXPECT_OK(service_->SetPolicy(ctx_, sub, Policy{Placement::kPin, "v1", {}, {}, {}, {}, {}, {}}));
   EXPECT_EQ(Value(service_->GetPolicy(f)).set_on, sub);
   EXPECT_OK(service_->SetPolicy(ctx_, sub, {}));
   EXPECT_EQ(Value(service_->GetPolicy(f)).set_on, d);

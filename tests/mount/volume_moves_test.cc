@@ -5,13 +5,17 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <random>
 #include <thread>
 
 #include "base/unique_fd.h"
 #include "tests/mount/copies_fixture.h"
 #include "tests/support/long_run.h"
+#include "tests/survive/activities.h"
 
 namespace pxfs::test {
 namespace {
@@ -32,56 +36,133 @@ class VolumeMovesTest : public CopiesTest {
 INSTANTIATE_TEST_SUITE_P(Shapes, VolumeMovesTest, testing::ValuesIn(ShapesInTime()),
                          [](const auto& info) { return ToString(info.param); });
 
-// Each thread has files of its own, so each knows what they must hold.
+// Clients with files of their own, so that each knows what they must hold: each is read, compared
+// and perhaps written anew, over and over.
+class CheckedFiles {
+ public:
+  CheckedFiles(std::string directory, int files) : directory_(std::move(directory)) {
+    versions_.resize(static_cast<size_t>(files));
+    for (int i = 0; i < 16; ++i) stdfs::create_directory(directory_ + "/d" + std::to_string(i));
+    for (int i = 0; i < files; ++i) WriteText(Path(i), Content(i));
+  }
+  ~CheckedFiles() { Stop(); }
+
+  // So many threads work on the first `loaded` files.
+  void Start(int threads, int loaded) {
+    for (int thread = 0; thread < threads; ++thread)
+      threads_.emplace_back([this, thread, threads, loaded] {
+        std::mt19937 random(static_cast<unsigned>(thread));
+        const auto own = static_cast<unsigned>(loaded / threads);
+        while (!stop_) Work(static_cast<int>(random() % own) * threads + thread, random() % 2 == 0);
+      });
+  }
+  void Stop() {
+    stop_ = true;
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+  int wrong() const { return wrong_; }
+  uint64_t bytes() const { return bytes_; }  // read and written
+  // Those that do not hold what they must, or are there twice, or not at all.
+  int CountWrong() const {
+    int wrong = 0, found = 0;
+    const int files = static_cast<int>(versions_.size());
+    for (const auto& entry : stdfs::recursive_directory_iterator(directory_))
+      found += entry.is_regular_file() ? 1 : 0;
+    for (int i = 0; i < files; ++i) wrong += ReadText(Path(i)) == Content(i) ? 0 : 1;
+    return wrong + std::abs(found - files);
+  }
+
+ private:
+  std::string Path(int file) const {
+    return directory_ + "/d" + std::to_string(file % 16) + "/f" + std::to_string(file);
+  }
+  std::string Content(int file) const {
+    return std::to_string(file) + ":" + std::to_string(versions_[static_cast<size_t>(file)]) +
+           std::string(static_cast<size_t>(file) * 7919 % 32768, 'x');
+  }
+  void Work(int file, bool write) {
+    std::string content = Content(file);
+    if (ReadText(Path(file)) != content) ++wrong_;
+    bytes_ += content.size();
+    if (!write) return;
+    ++versions_[static_cast<size_t>(file)];
+    content = Content(file);
+    WriteText(Path(file), content);
+    bytes_ += content.size();
+  }
+
+  const std::string directory_;
+  std::vector<int> versions_;
+  std::atomic<bool> stop_{false};
+  std::atomic<int> wrong_{0};
+  std::atomic<uint64_t> bytes_{0};
+  std::vector<std::thread> threads_;
+};
+
 TEST_P(VolumeMovesTest, AVolumeIsDrainedUnderLoad) {
   StartCluster({});
   const int files = LongRun() ? 100'000 : 400;
   // Those that are used all the time stay where they are until they are not.
-  constexpr int kThreads = 2, kLoaded = 40;
-  const auto name = [](int file) {
-    return "d" + std::to_string(file % 16) + "/f" + std::to_string(file);
-  };
-  const auto content = [](int file, int version) {
-    return std::to_string(file) + ":" + std::to_string(version) +
-           std::string(static_cast<size_t>(file % 300), 'x');
-  };
-  for (int i = 0; i < 16; ++i) stdfs::create_directory(Path("d" + std::to_string(i)));
-  std::vector<int> versions(static_cast<size_t>(files), 0);
-  for (int i = 0; i < files; ++i) WriteText(Path(name(i)), content(i, 0));
+  constexpr int kThreads = 2, kLoaded = 40, kOfPrograms = 60;
+  for (const char* directory : {"checked", "fio"}) stdfs::create_directory(Path(directory));
+  CheckedFiles checked(Path("checked"), files);
   const uint64_t before = ObjectsOn("v2");
   ASSERT_GT(before, static_cast<uint64_t>(files) / 10);
   EXPECT_THAT(Pxfs({"volume", "drain", "v2", "--dry-run"}), HasSubstr("would move"));
   EXPECT_EQ(ObjectsOn("v2"), before);
 
-  std::atomic<bool> stop{false};
-  std::atomic<int> wrong{0}, operations{0};
-  std::vector<std::thread> threads;
-  for (int thread = 0; thread < kThreads; ++thread) {
-    threads.emplace_back([&, thread] {
-      std::mt19937 random(static_cast<unsigned>(thread));
-      while (!stop) {
-        const int file = static_cast<int>(random() % (kLoaded / kThreads)) * kThreads + thread;
-        int& version = versions[static_cast<size_t>(file)];
-        if (ReadText(Path(name(file))) != content(file, version)) ++wrong;
-        if (random() % 2 == 0) WriteText(Path(name(file)), content(file, ++version));
-        ++operations;
-      }
-    });
+  const TemporaryDirectory home;
+  std::vector<std::unique_ptr<Activity>> programs;
+  programs.push_back(MakeFio(Path("fio"), "psync"));
+  programs.push_back(MakeProgram(
+      "git", {"bash", "-ec", "rm -rf \"$1\"; mkdir \"$1\"; exec bash \"$0\" \"$1\" \"$2\"",
+              std::string(std::getenv("PXFS_SOURCE")) + "/tests/survive/git.sh", Path("git"),
+              home.path()}));
+  Activities activities;
+  ASSERT_STATUS(activities.Start(std::move(programs)));
+  checked.Start(kThreads, kLoaded);
+
+  // What the clients read and write a second, and what is copied meanwhile.
+  const auto rate = [&](const std::function<void()>& meanwhile) {
+    const auto begun = std::chrono::steady_clock::now();
+    const uint64_t bytes = checked.bytes();
+    meanwhile();
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begun;
+    return static_cast<double>(checked.bytes() - bytes) / time.count() / 1e6;
+  };
+  const auto some_time = std::chrono::milliseconds(LongRun() ? 20'000 : 500);
+  const double alone = rate([&] { std::this_thread::sleep_for(some_time); });
+  const uint64_t copied_before = Replication()["copied_bytes"];
+  const auto begun = std::chrono::steady_clock::now();
+  const double shared = rate([&] {
+    Pxfs({"volume", "drain", "v2", "--rate", "10M"});
+    EXPECT_TRUE(Eventually([&] { return ObjectsOn("v2") <= kLoaded + kOfPrograms; },
+                           std::chrono::seconds(1800)));
+  });
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+  const uint64_t copied = static_cast<uint64_t>(Replication()["copied_bytes"]) - copied_before;
+  checked.Stop();
+  activities.Stop();
+  EXPECT_THAT(activities.Problems(), testing::IsEmpty());
+  std::string programs_did;
+  for (const std::string& line : activities.Summary()) programs_did += "; " + line;
+  std::printf("drained %llu files in %.1f s: clients had %.1f MB/s before, %.1f MB/s beside %.1f MB/s "
+              "of copying%s\n",
+              static_cast<unsigned long long>(before), took.count(), alone, shared,
+              static_cast<double>(copied) / took.count() / 1e6, programs_did.c_str());
+  // Shorter runs say little.
+  if (LongRun()) {
+    EXPECT_GT(shared, alone / 2);
   }
-  Pxfs({"volume", "drain", "v2"});
-  EXPECT_TRUE(Eventually([&] { return ObjectsOn("v2") <= kLoaded; }, std::chrono::seconds(600)));
-  stop = true;
-  for (std::thread& thread : threads) thread.join();
+
+  for (const char* directory : {"fio", "git"}) stdfs::remove_all(Path(directory));
+  Pxfs({"volume", "set", "v2", "rate=0"});
   Pxfs({"volume", "drain", "v2", "--wait"});
-  EXPECT_EQ(wrong, 0);
-  EXPECT_GT(operations, 0);
+  EXPECT_EQ(checked.wrong(), 0);
+  EXPECT_GT(checked.bytes(), 0u);
   EXPECT_EQ(ObjectsOn("v2"), 0u);
-  int found = 0;
-  for (const auto& entry : stdfs::recursive_directory_iterator(mounted_->path()))
-    found += entry.is_regular_file() ? 1 : 0;
-  EXPECT_EQ(found, files);
-  for (int i = 0; i < files; ++i)
-    ASSERT_EQ(ReadText(Path(name(i))), content(i, versions[static_cast<size_t>(i)])) << i;
+  EXPECT_EQ(checked.CountWrong(), 0);
   AwaitQuiet();
   EXPECT_EQ(ObjectsOn("v1") + ObjectsOn("v3"), static_cast<uint64_t>(files));
   Pxfs({"volume", "rm", "v2"});
@@ -135,6 +216,21 @@ TEST_P(VolumeMovesTest, CopyingKeepsToTheLimitOfAVolume) {
   StartCluster({});
   WriteText(Path("f"), std::string(3 << 20, 'a'));
   for (const char* volume : {"v1", "v2", "v3"}) Pxfs({"volume", "set", volume, "rate=2M"});
+  // The limits hold within two seconds; then there is time to see it.
+  EXPECT_TRUE(Eventually([&] {
+    Pxfs({"replicate", Path("f"), "--copies", "2"});
+    bool seen = false;
+    Eventually(
+        [&] {
+          const nlohmann::json replicas = Replicas("f");
+          for (const auto& replica : replicas) seen |= replica["state"] == "copying";
+          return seen || replicas.size() == 2;
+        },
+        kPatience);
+    Pxfs({"evict", Path("f")});
+    AwaitCopies("f", 1);
+    return seen;
+  }));
   EXPECT_TRUE(Eventually([&] {
     const auto begin = std::chrono::steady_clock::now();
     Pxfs({"replicate", Path("f"), "--copies", "2", "--wait"});

@@ -214,6 +214,40 @@ TEST_P(ConformanceCopies, AFileMayAskForCopiesItself) {
   EXPECT_TRUE(Value(service().Locate(ctx_, file_)).wishes.empty());
 }
 
+TEST_P(ConformanceCopies, AVolumeThatCanTakeNoCopyIsNotAskedFor) {
+  const auto ask = [&] { return service().SetCopyWishes(ctx_, file_, {0, {volume_, other_}}); };
+  Report(other_, 41);
+  EXPECT_CODE(Code::kNoSpace, ask());
+  EXPECT_OK(service().ReportVolume({other_, true, true, 1 << 30, 1 << 29, ""}));
+  EXPECT_CODE(Code::kReadOnly, ask());
+  EXPECT_OK(service().ReportVolume({other_, false, false, 0, 0, "not mounted"}));
+  EXPECT_CODE(Code::kUnavailable, ask());
+  EXPECT_TRUE(Value(service().Locate(ctx_, file_)).wishes.empty());
+  Report(other_);
+  EXPECT_OK(ask());
+  // What was asked for before stays possible to ask for.
+  EXPECT_OK(service().ReportVolume({other_, false, false, 0, 0, "not mounted"}));
+  EXPECT_OK(ask());
+}
+
+TEST_P(ConformanceCopies, WritersLeaveAVolumeThatIsDraining) {
+  Copy(other_);
+  const auto drain = [&](VolumeId id) {
+    for (VolumeInfo volume : Value(service().ListVolumes())) {
+      if (volume.id != id) continue;
+      volume.state = VolumeState::kDraining;
+      EXPECT_OK(service().UpdateVolume(volume));
+    }
+  };
+  drain(volume_);
+  EXPECT_EQ(Value(service().OpenForWrite(ctx_, file_, {})).replicas.front().volume, other_);
+  EXPECT_OK(service().CloseWrite(ctx_, file_, Content(1)));
+  // The only one takes writes all the same.
+  drain(other_);
+  EXPECT_EQ(Value(service().OpenForWrite(ctx_, file_, {})).replicas.front().volume, other_);
+  EXPECT_OK(service().CloseWrite(ctx_, file_, Content(1)));
+}
+
 TEST_P(ConformanceCopies, ABadReplicaLeavesItsPartToAGoodOne) {
   const auto ref = [&](const Replica& replica) {
     return ObjectRef{file_, replica.volume, replica.object_generation};
