@@ -7,7 +7,8 @@ namespace pxfs::meta {
 Result<StatFs> LocalService::GetStatFs() {
   StatFs total;
   total.inodes = store_->totals().inodes();
-  for (const VolumeInfo& volume : *volumes_.Current()) {
+  const VolumeTable::Snapshot volumes = volumes_.Current();
+  for (const VolumeInfo& volume : *volumes) {
     if (volume.state == VolumeState::kOffline) continue;
     total.total_bytes += volume.total_bytes;
     total.free_bytes += volume.free_bytes;

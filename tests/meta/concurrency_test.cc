@@ -54,6 +54,26 @@ TEST_P(ConcurrencyTest, NoDirectoryEndsUpInItself) {
   }
 }
 
+// Every report replaces the table of volumes that who asks for the space is reading.
+TEST_P(ConcurrencyTest, SpaceIsThatOfOneReport) {
+  constexpr uint64_t kTotal = 1 << 30;
+  EXPECT_OK(service_->ReportVolume({volume_, true, false, kTotal, 0, ""}));
+  std::atomic<bool> over{false};
+  RunThreads(2, [&](int t) {
+    if (t == 0) {
+      for (uint64_t i = 1; i < 300'000; ++i)
+        EXPECT_OK(service_->ReportVolume({volume_, true, false, kTotal + i, i, ""}));
+      over = true;
+    } else {
+      while (!over) {
+        const auto space = service_->GetStatFs();
+        ASSERT_TRUE(space);
+        EXPECT_EQ(space->total_bytes, kTotal + space->free_bytes);
+      }
+    }
+  });
+}
+
 // A name that is renamed to and fro is always found under exactly one of its names, with its inode.
 TEST_P(ConcurrencyTest, ReadersSeeWholeTransactions) {
   const InodeId d = MakeDirectory(kRootInode, "d"), e = MakeDirectory(kRootInode, "e");
