@@ -21,7 +21,9 @@ constexpr std::chrono::milliseconds kLook(10), kLookAtRoom(500);
 
 }  // namespace
 
-CommitWaiter::~CommitWaiter() {
+CommitWaiter::~CommitWaiter() { Stop(); }
+
+void CommitWaiter::Stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;

@@ -27,8 +27,10 @@ class CommitWaiter {
 
   CommitWaiter(meta::MetadataService& metadata, const volumes::VolumeSet& volumes)
       : metadata_(metadata), volumes_(volumes) {}
-  // Who still waits is not answered: the kernel asks the next daemon, or the mount has gone.
   ~CommitWaiter();
+  // Who still waits is not answered: the kernel asks the next daemon, or the mount has gone. May be
+  // called again.
+  void Stop();
 
   // `done` is called once `copies` current copies of the file can be reached, and metadata knows of
   // them durably. A file that was removed needs none. Returns at once.

@@ -19,6 +19,11 @@ FileSystem::FileSystem(meta::MetadataService& metadata, const volumes::VolumeSet
       open_files_({&metadata, &volumes, &transport, session}, state),
       commit_waiter_(metadata, volumes) {}
 
+void FileSystem::StopThreads() {
+  open_files_.StopIdling();
+  commit_waiter_.Stop();
+}
+
 meta::CallContext FileSystem::ContextOf(fuse_req_t request) const {
   const fuse_ctx* caller = fuse_req_ctx(request);
   meta::CallContext ctx;

@@ -57,6 +57,9 @@ class FileSystem {
   const volumes::VolumeSet& volumes() const { return volumes_; }
   OpenTable& open_files() { return open_files_; }
   CommitWaiter& commit_waiter() { return commit_waiter_; }
+  // Ends the threads that tell the kernel something or answer requests by themselves, as they must
+  // before the FUSE session that they do it by.
+  void StopThreads();
   const FileSystemOptions& options() const { return options_; }
   RouteCounters& counters() { return counters_; }
   void CountOpen(InodeId inode, const OpenTable::Opened& opened);

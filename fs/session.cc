@@ -66,7 +66,7 @@ Session::Session(FileSystem& file_system, Transport& transport, CacheRevoker& re
 
 Session::~Session() {
   revoker_.Stop();
-  data_.file_system->open_files().StopIdling();
+  data_.file_system->StopThreads();
   if (session_) fuse_session_destroy(session_);
 }
 
