@@ -1,13 +1,12 @@
 #include "base/mount_registry.h"
 
-#include <poll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <sstream>
 
 #include "base/json_file.h"
+#include "base/process_end.h"
 #include "base/unique_fd.h"
 
 namespace pxfs {
@@ -43,11 +42,8 @@ uint64_t StartOfProcess(pid_t pid) {
 }
 
 bool IsAlive(pid_t pid, uint64_t started) {
-  // One that has ended and that nobody has waited for yet has a number and a start: its pidfd
-  // tells.
-  const UniqueFd process(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
-  pollfd ended{process.get(), POLLIN, 0};
-  return process && ::poll(&ended, 1, 0) == 0 && StartOfProcess(pid) == started;
+  // One that has ended and that nobody has waited for yet has a number and a start.
+  return pid > 0 && !HasEnded(pid) && StartOfProcess(pid) == started;
 }
 
 std::string MountControlPath(const std::string& run_directory, pid_t supervisor_pid) {

@@ -9,6 +9,7 @@
 #include "base/logging.h"
 #include "meta/placement.h"
 #include "volumes/copy_settings.h"
+#include "volumes/shown_path.h"
 
 namespace pxfs::fs {
 namespace {
@@ -88,7 +89,7 @@ std::optional<Status> CommitWaiter::Look(Waiting& waiting) {
     if (const Status room = CheckRoom(waiting, *file); !room) return room;
   }
   if (!late) return std::nullopt;
-  return Fail(Code::kIo, PathOf(waiting.inode) + ": " + std::to_string(good) + " of " +
+  return Fail(Code::kIo, volumes::ShownPath(metadata_, waiting.inode) + ": " + std::to_string(good) + " of " +
                              std::to_string(waiting.copies) +
                              " copies are there, and the rest could not be made in time");
 }
@@ -116,13 +117,8 @@ Status CommitWaiter::CheckRoom(const Waiting& waiting, const meta::Location& fil
       ++able;
   }
   if (able >= waiting.copies || full.empty()) return {};
-  return Fail(Code::kNoSpace, PathOf(waiting.inode) + ": " + std::to_string(waiting.copies) +
+  return Fail(Code::kNoSpace, volumes::ShownPath(metadata_, waiting.inode) + ": " + std::to_string(waiting.copies) +
                                   " copies cannot be made: " + full);
-}
-
-std::string CommitWaiter::PathOf(InodeId inode) {
-  const auto path = metadata_.PathOf(inode);
-  return path ? *path : "inode " + std::to_string(inode.value);
 }
 
 }  // namespace pxfs::fs

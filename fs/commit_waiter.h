@@ -9,7 +9,6 @@
 #include <functional>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -49,7 +48,6 @@ class CommitWaiter {
   // Nothing: not yet.
   std::optional<Status> Look(Waiting& waiting);
   Status CheckRoom(const Waiting& waiting, const meta::Location& file);
-  std::string PathOf(InodeId inode);
 
   meta::MetadataService& metadata_;
   const volumes::VolumeSet& volumes_;

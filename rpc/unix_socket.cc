@@ -1,16 +1,16 @@
 #include "rpc/unix_socket.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+
+#include "base/process_end.h"
 
 namespace pxfs::rpc {
 namespace {
@@ -62,11 +62,7 @@ int ConnectRetrying(int fd, const Address& address) {
 // until it runs another program. A process of another PID namespace has no number here, and lives.
 bool ListenerHasEnded(const UniqueFd& connection) {
   const auto peer = PeerCredentials(connection.get());
-  if (!peer || peer->pid <= 0) return false;
-  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, peer->pid, 0)));
-  if (!process) return errno == ESRCH;
-  pollfd end{process.get(), POLLIN, 0};
-  return ::poll(&end, 1, 0) == 1;
+  return peer && peer->pid > 0 && HasEnded(peer->pid);
 }
 
 // Unlinks a socket file that nobody listens on.

@@ -6,6 +6,7 @@
 #include "volumes/idle_priority.h"
 #include "volumes/returned_volume.h"
 #include "volumes/settle.h"
+#include "volumes/shown_path.h"
 
 namespace pxfs::volumes {
 namespace {
@@ -82,9 +83,8 @@ void Replicator::WorkOn(const CopyTask& task) {
   const uint32_t failures = feeder_.Done(task, came_to);
   if (came_to != CopyOutcome::kChanged || failures != kChangesUntilGivenUp) return;
   ++given_up_;
-  const auto path = metadata_.PathOf(task.inode);
   log::warn("{}: it changes while it is copied, again and again; it is left alone until it does not",
-            path ? *path : "inode " + std::to_string(task.inode.value));
+            ShownPath(metadata_, task.inode));
 }
 
 bool Replicator::KeepsChanging(const CopyTask& task) const {

@@ -4,6 +4,7 @@
 
 #include "base/logging.h"
 #include "volumes/scrub.h"
+#include "volumes/shown_path.h"
 
 namespace pxfs::volumes {
 namespace {
@@ -21,11 +22,6 @@ Result<bool> MayDiffer(const Volume& volume, const meta::Attr& attr, const Repli
          ToTimestamp(st->st_mtim) != attr.mtime;
 }
 
-std::string PathFor(meta::MetadataService& metadata, InodeId inode) {
-  const auto path = metadata.PathOf(inode);
-  return path ? *path : "inode " + std::to_string(inode.value);
-}
-
 }  // namespace
 
 Result<bool> CompareReturnedFile(meta::MetadataService& metadata, const VolumeSet& volumes,
@@ -36,10 +32,9 @@ Result<bool> CompareReturnedFile(meta::MetadataService& metadata, const VolumeSe
   if (!file) return Fail(file.error());
   const meta::Attr& attr = file->attr;
   if (!attr.is_regular() || attr.open_for_write) return true;
-  const auto replica =
-      std::find_if(file->replicas.begin(), file->replicas.end(), [&](const Replica& r) {
-        return r.volume == returned && r.state == ReplicaState::kCurrent;
-      });
+  const auto replica = std::find_if(
+      file->replicas.begin(), file->replicas.end(),
+      [&](const Replica& r) { return r.volume == returned && r.state == ReplicaState::kCurrent; });
   const auto volume = volumes.Find(returned);
   if (replica == file->replicas.end() || !volume) return true;
   PXFS_ASSIGN(const bool differs, MayDiffer(*volume, attr, *replica));
@@ -47,7 +42,7 @@ Result<bool> CompareReturnedFile(meta::MetadataService& metadata, const VolumeSe
   // Reading it would make what is there the content.
   if (!replica->checksum) {
     log::warn("{}: what volume {} is back with may be older, and nothing is there to tell",
-               PathFor(metadata, inode), volume->name());
+              ShownPath(metadata, inode), volume->name());
     return false;
   }
   PXFS_ASSIGN(const ScrubOutcome scrubbed,
@@ -56,7 +51,7 @@ Result<bool> CompareReturnedFile(meta::MetadataService& metadata, const VolumeSe
   for (const ScrubDamage& damage : scrubbed.damages) {
     if (damage.volume == returned) good = false;
     if (!damage.replaceable)
-      log::error("{}: on volume {}: {}; there is no other copy", PathFor(metadata, inode),
+      log::error("{}: on volume {}: {}; there is no other copy", ShownPath(metadata, inode),
                  volumes.NameOf(damage.volume), damage.what);
   }
   return good;

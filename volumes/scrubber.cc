@@ -8,6 +8,7 @@
 #include "base/logging.h"
 #include "volumes/idle_priority.h"
 #include "volumes/scrub.h"
+#include "volumes/shown_path.h"
 
 namespace pxfs::volumes {
 namespace {
@@ -90,8 +91,7 @@ Status Scrubber::Scrub(InodeId inode, const CopySettings& settings) {
   };
   PXFS_ASSIGN(const ScrubOutcome outcome, ScrubFile(metadata_, volumes_, inode, options));
   for (const ScrubDamage& damage : outcome.damages) {
-    const auto path = metadata_.PathOf(inode);
-    const std::string name = path ? *path : "inode " + std::to_string(inode.value);
+    const std::string name = ShownPath(metadata_, inode);
     if (damage.replaceable)
       log::warn("{}: damaged on volume {}: {}; it is replaced by another copy", name,
                 volumes_.NameOf(damage.volume), damage.what);
