@@ -242,4 +242,9 @@ void ReplyError(fuse_req_t request, const Error& error, const char* operation, I
   fuse_reply_err(request, ToErrno(error.code()));
 }
 
+void ReplyInodeError(fuse_req_t request, const Error& error, const char* operation, InodeId inode) {
+  if (error.code() == Code::kNotFound) return ReplyError(request, Error(Code::kStale), operation, inode);
+  ReplyError(request, error, operation, inode);
+}
+
 }  // namespace pxfs::fs

@@ -141,4 +141,8 @@ class FileSystem {
 // unavailable) is logged; that there is no space, or no leave to write, as a warning once a second.
 void ReplyError(fuse_req_t request, const Error& error, const char* operation, InodeId inode);
 
+// As ReplyError, for an operation on the inode itself: one that is gone is ESTALE, upon which the
+// kernel looks the path up anew, and ENOENT is said by who finds no name.
+void ReplyInodeError(fuse_req_t request, const Error& error, const char* operation, InodeId inode);
+
 }  // namespace pxfs::fs

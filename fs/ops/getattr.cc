@@ -44,7 +44,7 @@ void GetAttr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) noexcept {
   const InodeId inode = fs.InodeOf(node);
   auto file = fs.open_files().Find(inode);
   auto attr = fs.metadata().GetAttr(fs.ContextOf(request), inode);
-  if (!attr) return ReplyError(request, attr.error(), "getattr", inode);
+  if (!attr) return ReplyInodeError(request, attr.error(), "getattr", inode);
   const auto shown = fs.Show(*attr, std::move(file));
   if (Transport::AsksForStatx()) return ReplyStatx(request, shown, attr->btime);
   fuse_reply_attr(request, &shown.st, shown.timeout_seconds);

@@ -70,17 +70,17 @@ void Ioctl(fuse_req_t request, fuse_ino_t node, unsigned command, void*, fuse_fi
     case FS_IOC_GETFLAGS:
     case FS_IOC_FSGETXATTR: {
       const auto attr = fs.metadata().GetAttr(ctx, inode);
-      if (!attr) return ReplyError(request, attr.error(), "ioctl", inode);
+      if (!attr) return ReplyInodeError(request, attr.error(), "ioctl", inode);
       return Tell(request, command, attr->flags, out_size);
     }
     case FS_IOC_SETFLAGS:
     case FS_IOC_FSSETXATTR: {
       const auto flags = Wanted(command, in, in_size);
-      if (!flags) return ReplyError(request, flags.error(), "ioctl", inode);
+      if (!flags) return ReplyInodeError(request, flags.error(), "ioctl", inode);
       meta::AttrChange change;
       change.flags = *flags;
       const auto changed = fs.metadata().SetAttr(ctx, inode, change);
-      if (!changed) return ReplyError(request, changed.error(), "ioctl", inode);
+      if (!changed) return ReplyInodeError(request, changed.error(), "ioctl", inode);
       fs.open_files().SetFlags(inode, changed->flags);
       fuse_reply_ioctl(request, 0, nullptr, 0);
       return;

@@ -11,8 +11,11 @@ void Lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept {
   const InodeId directory = fs.InodeOf(parent);
   const std::string_view wanted(name);
   Result<meta::Attr> attr = Fail(Code::kNotFound);
-  if (wanted == ".") {  // the kernel asks so for file handles that come from outside
+  if (wanted == ".") {
+    // The kernel asks so for a file handle whose inode it does not have. A nameless one it has had,
+    // and is just forgetting.
     attr = fs.metadata().GetAttr(ctx, directory);
+    if (attr && attr->nlink == 0) attr = Fail(Code::kStale);
   } else if (wanted == "..") {
     auto page = fs.metadata().ReadDirectory(ctx, directory, 0, 0, false);
     attr = page ? fs.metadata().GetAttr(ctx, page->parent) : Fail(page.error());
@@ -25,7 +28,7 @@ void Lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept {
     fuse_reply_entry(request, &absent);
     return;
   }
-  if (!attr) return ReplyError(request, attr.error(), "lookup", directory);
+  if (!attr) return ReplyInodeError(request, attr.error(), "lookup", directory);
   const fuse_entry_param entry = fs.EntryOf(*attr);
   fuse_reply_entry(request, &entry);
 }

@@ -50,7 +50,7 @@ void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) noexcept {
   const auto ctx = fs.ContextOf(request);
   const auto mode = ModeOf(*file);
   auto opened = fs.open_files().Open(ctx, inode, mode);
-  if (!opened) return ReplyError(request, opened.error(), "open", inode);
+  if (!opened) return ReplyInodeError(request, opened.error(), "open", inode);
   Status ready = CheckFlags(*opened, file->flags);
   if (ready && (file->flags & O_TRUNC))
     ready = mode == OpenTable::Mode::kWrite ? TruncateAtOpen(fs, request, inode)
@@ -58,7 +58,7 @@ void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) noexcept {
   if (!ready) {
     if (auto released = fs.open_files().Release(ctx, inode, mode); !released)
       log::error("release of inode {}: {}", inode.value, released.error().message());
-    return ReplyError(request, ready.error(), "open", inode);
+    return ReplyInodeError(request, ready.error(), "open", inode);
   }
   fs.CountOpen(inode, *opened);
   const abi::OpenOut reply = OpenReplyOf(*opened);

@@ -106,14 +106,14 @@ void SetAttr(fuse_req_t request, fuse_ino_t node, struct stat* values, int to_se
   const bool empty = (to_set & ~FUSE_SET_ATTR_KILL_SUID) == 0;
   if (empty) {
     if (auto may = CheckEmptyChange(fs, request, inode); !may)
-      return ReplyError(request, may.error(), "setattr", inode);
+      return ReplyInodeError(request, may.error(), "setattr", inode);
   }
   change.clear_suid = ((change.uid || change.gid) && !change.mode) ||
                       (truncate && Transport::ClearsSetId()) || empty;
 
   auto shown = truncate ? Truncate(fs, request, inode, values->st_size, change)
                         : Change(fs, request, inode, change);
-  if (!shown) return ReplyError(request, shown.error(), "setattr", inode);
+  if (!shown) return ReplyInodeError(request, shown.error(), "setattr", inode);
   const bool may_be_executed = change.mode || change.uid || change.gid;
   if (may_be_executed && (shown->st.st_mode & 0111) != 0) fs.open_files().DropIdle(inode);
   fuse_reply_attr(request, &shown->st, shown->timeout_seconds);

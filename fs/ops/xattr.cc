@@ -47,7 +47,7 @@ void GetXattr(fuse_req_t request, fuse_ino_t node, const char* name, size_t size
   const auto ctx = fs.ContextOf(request);
   auto value = IsVirtualXattr(name) ? GetVirtualXattr(fs, ctx, inode, name)
                                     : fs.metadata().GetXattr(ctx, inode, name);
-  if (!value) return ReplyError(request, value.error(), "getxattr", inode);
+  if (!value) return ReplyInodeError(request, value.error(), "getxattr", inode);
   ReplySized(request, *value, size);
 }
 
@@ -59,7 +59,7 @@ void SetXattr(fuse_req_t request, fuse_ino_t node, const char* name, const char*
   const std::string_view content(value, size);
   auto done = IsVirtualXattr(name) ? SetVirtualXattr(fs, ctx, inode, name, content)
                                    : fs.metadata().SetXattr(ctx, inode, name, content, flags);
-  if (!done) return ReplyError(request, done.error(), "setxattr", inode);
+  if (!done) return ReplyInodeError(request, done.error(), "setxattr", inode);
   if (std::string_view(name) == "system.posix_acl_access") FollowAccessList(fs, request, inode);
   fuse_reply_err(request, 0);
 }
@@ -69,7 +69,7 @@ void ListXattrs(fuse_req_t request, fuse_ino_t node, size_t size) noexcept {
   const InodeId inode = fs.InodeOf(node);
   const auto ctx = fs.ContextOf(request);
   auto names = fs.metadata().ListXattrs(ctx, inode);
-  if (!names) return ReplyError(request, names.error(), "listxattr", inode);
+  if (!names) return ReplyInodeError(request, names.error(), "listxattr", inode);
   std::string list;
   for (const auto& name : *names) {
     // Only root sees that there are any of these.
@@ -84,7 +84,7 @@ void RemoveXattr(fuse_req_t request, fuse_ino_t node, const char* name) noexcept
   const auto ctx = fs.ContextOf(request);
   auto done = IsVirtualXattr(name) ? SetVirtualXattr(fs, ctx, inode, name, "")
                                    : fs.metadata().RemoveXattr(ctx, inode, name);
-  if (!done) return ReplyError(request, done.error(), "removexattr", inode);
+  if (!done) return ReplyInodeError(request, done.error(), "removexattr", inode);
   fuse_reply_err(request, 0);
 }
 

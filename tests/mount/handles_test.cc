@@ -69,6 +69,17 @@ class Handles : public testing::TestWithParam<Shape> {
   std::unique_ptr<MountedCluster> mounted_;
 };
 
+// Also while the kernel is just forgetting the inode.
+TEST_P(Handles, AreStaleOnceTheFileIsGone) {
+  for (int i = 0; i < 2000; ++i) {
+    ASSERT_EQ(::mknod(Path("gone").c_str(), S_IFREG | 0600, 0), 0);
+    Handle gone = HandleOf("gone");
+    ASSERT_EQ(::unlink(Path("gone").c_str()), 0);
+    ASSERT_FALSE(OpenHandle(gone, O_RDONLY)) << "round " << i;
+    ASSERT_EQ(errno, ESTALE) << "round " << i;
+  }
+}
+
 TEST_P(Handles, OutliveTheMount) {
   ASSERT_EQ(::mkdir(Path("d").c_str(), 0755), 0);
   Make("d/file", "content");
@@ -89,7 +100,8 @@ TEST_P(Handles, OutliveTheMount) {
   };
   check("at once");
   ASSERT_EQ(::unlink(Path("d/gone").c_str()), 0);
-  // The kernel lets go of an inode some time after its last name.
+  // The kernel lets go of its inode when the release of the file, which close(2) does not wait for,
+  // has been answered.
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (OpenHandle(gone, O_RDONLY) && std::chrono::steady_clock::now() < limit)
     std::this_thread::yield();
