@@ -55,8 +55,7 @@ Result<std::string> MountedClusterOf(std::string path) {
     struct stat st;
     const bool there = ::stat(path.c_str(), &st) == 0;
     // Special files have no such attributes: their directory knows.
-    if (there && (S_ISDIR(st.st_mode) || !BelongsToParent(st, path)))
-      return Fail(cluster.error());
+    if (there && (S_ISDIR(st.st_mode) || !BelongsToParent(st, path))) return Fail(cluster.error());
     if (IsOwnDirectory(path)) return Fail(Code::kNotFound);
     path = ParentOf(path);
   }
@@ -98,8 +97,7 @@ std::string UnescapeMountField(const std::string& field) {
 
 bool OwnsCluster(const std::string& directory) {
   struct stat st;
-  return ::geteuid() == 0 ||
-         (::stat(directory.c_str(), &st) == 0 && st.st_uid == ::geteuid());
+  return ::geteuid() == 0 || (::stat(directory.c_str(), &st) == 0 && st.st_uid == ::geteuid());
 }
 
 Result<ClusterIdentity> ReadIdentity(const std::string& directory) {

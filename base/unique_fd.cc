@@ -52,7 +52,8 @@ Status WriteAll(int fd, std::string_view data) {
 }
 
 Status WriteFileAtomically(const std::string& path, std::string_view content, unsigned mode) {
-  return WriteFileAtomically(path, [&](int fd) { return WriteAll(fd, content); }, mode);
+  return WriteFileAtomically(
+      path, [&](int fd) { return WriteAll(fd, content); }, mode);
 }
 
 Status WriteFileAtomically(const std::string& path, const std::function<Status(int fd)>& write,
@@ -64,7 +65,8 @@ Status WriteFileAtomically(const std::string& path, const std::function<Status(i
   Status written = write(fd.get());
   if (written && ::fsync(fd.get()) != 0) written = FailErrno(errno, "fsync");
   if (written) written = fd.Close();
-  if (written && ::rename(temporary.c_str(), path.c_str()) != 0) written = FailErrno(errno, "rename");
+  if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
+    written = FailErrno(errno, "rename");
   if (!written) {
     ::unlink(temporary.c_str());
     return Fail(written.error().WithContext(path));

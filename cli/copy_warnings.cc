@@ -35,8 +35,9 @@ Result<std::vector<std::string>> CopyWarnings(Cluster& cluster, const meta::Poli
     warnings.push_back(asked + "only " + std::to_string(able) +
                        " volume(s) can take one now, the rest waits (" + others + ")");
   if (copies > 1 && able > 1 && disks.size() == 1)
-    warnings.push_back(asked + "volumes " + names +
-                       " share one file system, so they are lost together; add a volume on another disk");
+    warnings.push_back(
+        asked + "volumes " + names +
+        " share one file system, so they are lost together; add a volume on another disk");
   return warnings;
 }
 

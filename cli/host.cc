@@ -40,8 +40,7 @@ Result<std::unique_ptr<Host>> Host::Start(Cluster& cluster, HostOptions options)
       cluster.metadata(), cluster.volumes(),
       volumes::MetadataCopies::Cluster{cluster.identity().uuid, cluster.identity().name});
   PXFS_ASSIGN(host->replicator_, volumes::Replicator::Start(cluster.metadata(), cluster.volumes()));
-  host->scrubber_ =
-      std::make_unique<volumes::Scrubber>(cluster.metadata(), cluster.volumes());
+  host->scrubber_ = std::make_unique<volumes::Scrubber>(cluster.metadata(), cluster.volumes());
   PXFS_ASSIGN(host->server_, rpc::ListenUnix(cluster.identity().socket_path()));
   host->server_->OnDisconnect([self = host.get()](const rpc::Peer&) {
     std::lock_guard lock(self->mutex_);

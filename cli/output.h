@@ -22,7 +22,8 @@ void PrintWarning(const std::string& message);
 // On standard output. Names of bytes that are no UTF-8 are shown as far as they are.
 void PrintJson(const nlohmann::json& json);
 
-// "[=====>    ]  50 %  TEXT" on standard error, over and over in one line, where that is a terminal.
+// "[=====>    ]  50 %  TEXT" on standard error, over and over in one line, where that is a
+// terminal.
 class ProgressLine {
  public:
   explicit ProgressLine(bool wanted) : shown_(wanted && IsTerminal(2)) {}

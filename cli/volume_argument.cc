@@ -52,8 +52,8 @@ Status CheckName(const std::string& what, const std::string& name) {
 
 Status CheckLabel(const std::string& key, const std::string& value) {
   PXFS_TRY(CheckName("label", key));
-  for (const char* taken : {"placement", "pin", "copies", "max-copies", "hot", "passthrough", "commit",
-                            "state", "weight", "reserve", "rate", "name"}) {
+  for (const char* taken : {"placement", "pin", "copies", "max-copies", "hot", "passthrough",
+                            "commit", "state", "weight", "reserve", "rate", "name"}) {
     if (key == taken)
       return Fail(Code::kInvalid,
                   "label '" + key + "': the word has a meaning of its own; choose another");

@@ -78,8 +78,8 @@ std::optional<Status> CommitWaiter::Look(Waiting& waiting) {
   if (!file && !late) return std::nullopt;
   if (!file) return Fail(file.error());
   if (file->attr.nlink == 0) return Status();
-  const auto good = std::count_if(
-      file->replicas.begin(), file->replicas.end(), [&](const Replica& replica) {
+  const auto good =
+      std::count_if(file->replicas.begin(), file->replicas.end(), [&](const Replica& replica) {
         return replica.state == ReplicaState::kCurrent && volumes_.Find(replica.volume);
       });
   if (!file->attr.open_for_write && good >= static_cast<int64_t>(waiting.copies))
@@ -89,8 +89,8 @@ std::optional<Status> CommitWaiter::Look(Waiting& waiting) {
     if (const Status room = CheckRoom(waiting, *file); !room) return room;
   }
   if (!late) return std::nullopt;
-  return Fail(Code::kIo, volumes::ShownPath(metadata_, waiting.inode) + ": " + std::to_string(good) + " of " +
-                             std::to_string(waiting.copies) +
+  return Fail(Code::kIo, volumes::ShownPath(metadata_, waiting.inode) + ": " +
+                             std::to_string(good) + " of " + std::to_string(waiting.copies) +
                              " copies are there, and the rest could not be made in time");
 }
 
@@ -117,7 +117,8 @@ Status CommitWaiter::CheckRoom(const Waiting& waiting, const meta::Location& fil
       ++able;
   }
   if (able >= waiting.copies || full.empty()) return {};
-  return Fail(Code::kNoSpace, volumes::ShownPath(metadata_, waiting.inode) + ": " + std::to_string(waiting.copies) +
+  return Fail(Code::kNoSpace, volumes::ShownPath(metadata_, waiting.inode) + ": " +
+                                  std::to_string(waiting.copies) +
                                   " copies cannot be made: " + full);
 }
 

@@ -1,5 +1,5 @@
-// CommitWaiter: answers fsync and close of files whose policy says commit=close, once the copies are
-// there that they ask for (docs/replication.md).
+// CommitWaiter: answers fsync and close of files whose policy says commit=close, once the copies
+// are there that they ask for (docs/replication.md).
 //
 // Thread-safe. One thread looks after all that wait.
 #pragma once
@@ -20,8 +20,9 @@ namespace pxfs::fs {
 
 class CommitWaiter {
  public:
-  // What the waiting came to: kNoSpace where volumes have no room for so many copies, kIo where they
-  // could not be made in time (commit-timeout, volumes/copy_settings.h). Called by the waiter's thread.
+  // What the waiting came to: kNoSpace where volumes have no room for so many copies, kIo where
+  // they could not be made in time (commit-timeout, volumes/copy_settings.h). Called by the
+  // waiter's thread.
   using Done = std::function<void(const Status&)>;
 
   CommitWaiter(meta::MetadataService& metadata, const volumes::VolumeSet& volumes)

@@ -243,7 +243,8 @@ void ReplyError(fuse_req_t request, const Error& error, const char* operation, I
 }
 
 void ReplyInodeError(fuse_req_t request, const Error& error, const char* operation, InodeId inode) {
-  if (error.code() == Code::kNotFound) return ReplyError(request, Error(Code::kStale), operation, inode);
+  if (error.code() == Code::kNotFound)
+    return ReplyError(request, Error(Code::kStale), operation, inode);
   ReplyError(request, error, operation, inode);
 }
 

@@ -217,8 +217,8 @@ Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, boo
     if (location.replicas.empty()) return Fail(Code::kCorruption, "inode has no replica");
     const meta::Replica& primary = location.replicas.front();
     if (primary.state == meta::ReplicaState::kMissing)
-      return Fail(Code::kUnavailable, "its only copy was lost with the volume " +
-                                          env_.volumes->NameOf(primary.volume));
+      return Fail(Code::kUnavailable,
+                  "its only copy was lost with the volume " + env_.volumes->NameOf(primary.volume));
     auto volume = env_.volumes->Require(primary.volume);
     return volume ? Fail(Code::kUnavailable, "no current replica") : Fail(volume.error());
   }
@@ -371,8 +371,7 @@ Result<OpenTable::WriteHold> OpenTable::BeginWrite(InodeId inode) {
     writing.unlock();
     auto turn = TakeTurn(inode);
     if (!turn) return Fail(Code::kStale);
-    if ((*turn)->grant_unsure)
-      PXFS_TRY(BeginWriting({.session = env_.session}, *turn, nullptr));
+    if ((*turn)->grant_unsure) PXFS_TRY(BeginWriting({.session = env_.session}, *turn, nullptr));
   }
 }
 

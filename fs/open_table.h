@@ -24,8 +24,8 @@
 // (Commit); the next write gets the grant again (BeginWrite). grant_unsure says so meanwhile, which
 // is also what a next daemon takes for granted.
 //
-// Order: a Turn, an OpenFile's writes, its mutex, a shard's, the idle list's. A mutex is held over the opening
-// of an object, never over a change of metadata.
+// Order: a Turn, an OpenFile's writes, its mutex, a shard's, the idle list's. A mutex is held over
+// the opening of an object, never over a change of metadata.
 #pragma once
 
 #include <array>
@@ -201,7 +201,8 @@ class OpenTable {
   };
   Result<WriteHold> BeginWrite(InodeId inode);
   // Commits what a file that is open for writing holds now, and gives the grant back (see 6).
-  // Returns how many copies are to be waited for; 0: its policy asks for none, and nothing was done.
+  // Returns how many copies are to be waited for; 0: its policy asks for none, and nothing was
+  // done.
   Result<uint32_t> Commit(InodeId inode);
 
   // The session that had the write grants is gone: gets them again for this mount's.

@@ -3,7 +3,8 @@
 //   user.pxfs.location   where the content is, JSON (volumes/location.h)
 //   user.pxfs.basepath   the root of the volume of the primary;  user.pxfs.fullpath  its object
 //   user.pxfs.path       the path in the namespace;              user.pxfs.cluster   the cluster
-//   user.pxfs.copies     how many copies it is to have; can be set, and removed: on a file what it asks
+//   user.pxfs.copies     how many copies it is to have; can be set, and removed: on a file what it
+//   asks
 //                        for beside its policy, on a directory the number in its own policy
 //   user.pxfs.pin        the names of the volumes that it shall have a copy on; likewise
 //   directory user.pxfs.policy     the effective policy; on directories it can be set (the own

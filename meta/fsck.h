@@ -50,8 +50,8 @@ class StoreFsck {
 
   // The size and times are those of the object.
   Status SetContent(InodeId inode, const ContentState& content);
-  // The object of the replica on `lost` is gone: that one is forgotten, the one on `heir` is the primary
-  // if it was, and the file is queued, to be given the copies that it should have.
+  // The object of the replica on `lost` is gone: that one is forgotten, the one on `heir` is the
+  // primary if it was, and the file is queued, to be given the copies that it should have.
   Status ForgetReplica(InodeId inode, VolumeId lost, VolumeId heir);
   // Where an object got its name: as asked for, beside another that had the name, or /lost+found.
   enum class Place { kPath, kOtherName, kLostAndFound };
@@ -66,8 +66,8 @@ class StoreFsck {
   Status TakeObject(const Location& file, bool moved);
   // What was set aside, was a file without a name, or was about to lose a copy when the dump was
   // made may have become a file's content since: nothing of it is to be deleted by the end of a
-  // session. Trees and files that had no name go to /lost+found with the next Repair. Returns whether
-  // there was anything.
+  // session. Trees and files that had no name go to /lost+found with the next Repair. Returns
+  // whether there was anything.
   Result<bool> ForgetUnfinished();
   Status SetVolume(const VolumeInfo& volume);
 

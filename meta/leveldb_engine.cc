@@ -23,7 +23,8 @@ std::string_view ToView(const leveldb::Slice& slice) { return {slice.data(), sli
 tl::unexpected<Error> FailWith(const leveldb::Status& status, const std::string& directory) {
   const std::string message = "metadata store " + directory + ": " + status.ToString();
   if (status.IsCorruption())
-    return Fail(Code::kCorruption, message + "; keep a copy of the directory and restore a dump (pxfs load)");
+    return Fail(Code::kCorruption,
+                message + "; keep a copy of the directory and restore a dump (pxfs load)");
   // A full disk must not look like a broken one.
   if (IsNoSpace(status)) return Fail(Code::kNoSpace, message);
   return Fail(Code::kIo, message);
@@ -134,7 +135,9 @@ Result<std::unique_ptr<KvEngine>> OpenLevelDb(const std::string& directory,
 
   leveldb::DB* db = nullptr;
   const leveldb::Status status = leveldb::DB::Open(leveldb_options, directory, &db);
-  if (status.IsInvalidArgument()) return Fail(Code::kNotFound, "no metadata store: " + directory + "; restore a dump (pxfs load)");
+  if (status.IsInvalidArgument())
+    return Fail(Code::kNotFound,
+                "no metadata store: " + directory + "; restore a dump (pxfs load)");
   if (!status.ok()) return FailWith(status, directory);
   return std::make_unique<LevelDbEngine>(directory, std::move(ballast), std::move(env),
                                          std::move(filter), std::move(blocks),

@@ -65,8 +65,7 @@ class LocalService final : public MetadataService, public StoreKeeper {
   Status RemoveXattr(const CallContext& ctx, InodeId inode, std::string_view name) override;
 
   Result<Location> Locate(const CallContext& ctx, InodeId inode) override;
-  Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode,
-                                VolumeId preferred) override;
+  Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode, VolumeId preferred) override;
   Result<Location> EndMove(const CallContext& ctx, InodeId inode, uint64_t object_generation,
                            bool moved) override;
   Status CommitContent(const CallContext& ctx, InodeId inode, const ContentState& content) override;
@@ -140,8 +139,8 @@ class LocalService final : public MetadataService, public StoreKeeper {
   Status PlanMove(InodeRecord& inode, const Replica& primary);
   // Nobody writes the inode any more: copies of moves that were not ended are reclaimed.
   Status DropCopies(Transaction& tx, InodeRecord& inode);
-  // Queues a file whose content is new, if it is to have copies. above: the directory whose policy holds
-  // where the file's own is made in this transaction.
+  // Queues a file whose content is new, if it is to have copies. above: the directory whose policy
+  // holds where the file's own is made in this transaction.
   Status WantCopies(Transaction& tx, const InodeRecord& file, InodeId above = {});
   // Takes the replica on a volume that is lost out of the file, or makes it kMissing.
   Status ForgetReplica(InodeId inode, VolumeId volume);

@@ -12,16 +12,15 @@
 namespace pxfs::meta {
 
 struct PlacementRequest {
-  Policy policy;           // effective
-  InodeId inode;           // of the new file: what `spread` hashes
-  InodeId directory;       // its parent: what `colocate` hashes
-  NodeId node;             // who creates it: what `local-first` prefers
-  uint64_t size_bytes = 0; // 0: not known
+  Policy policy;            // effective
+  InodeId inode;            // of the new file: what `spread` hashes
+  InodeId directory;        // its parent: what `colocate` hashes
+  NodeId node;              // who creates it: what `local-first` prefers
+  uint64_t size_bytes = 0;  // 0: not known
 };
 
-// The volume for a new file. Volumes that are not online, lack a label of the policy, or would fall below their
-// reserve are not chosen.
-// kNoSpace names every rejected volume with its reason.
+// The volume for a new file. Volumes that are not online, lack a label of the policy, or would fall
+// below their reserve are not chosen. kNoSpace names every rejected volume with its reason.
 Result<VolumeId> ChooseVolume(const PlacementRequest& request, std::span<const VolumeInfo> volumes);
 
 // Null where it is not among them.
@@ -33,14 +32,15 @@ uint64_t Headroom(const VolumeInfo& volume);
 // Less is free than the volume keeps in reserve.
 bool BelowReserve(const VolumeInfo& volume);
 
-// Whether a copy of so many bytes can be made there now. kUnavailable, kReadOnly, kNoSpace: the message names
-// the volume and says why not.
+// Whether a copy of so many bytes can be made there now. kUnavailable, kReadOnly, kNoSpace: the
+// message names the volume and says why not.
 Status CanTakeCopy(const VolumeInfo& volume, uint64_t size_bytes);
 
 // How many current copies a file should have: 1 or more.
 uint32_t WantedCopies(const Policy& effective, const CopyWishes& wishes);
 
-// The policy of a directory from its own and its ancestors', nearest first; the defaults fill what none sets.
+// The policy of a directory from its own and its ancestors', nearest first; the defaults fill what
+// none sets.
 Policy EffectivePolicy(std::span<const Policy> nearest_first);
 
 // The first label of the policy that the volume lacks; null where it has them all.

@@ -1,5 +1,5 @@
-// MetadataService: the one door to the namespace. fs/, jobs/, volumes/ and cli/ know nothing else of
-// meta/. It is implemented by function call (meta/local_service.h, embedded) and over a socket
+// MetadataService: the one door to the namespace. fs/, jobs/, volumes/ and cli/ know nothing else
+// of meta/. It is implemented by function call (meta/local_service.h, embedded) and over a socket
 // (meta/remote_service.h, a client of rpc/); both behave alike, and one test suite runs on both.
 //
 // Every mutation is one transaction: it happened whole or not at all, in a crash too. It survives a
@@ -8,11 +8,12 @@
 // Coherence: a mutation returns only after every other session that caches has dropped what
 // the mutation made untrue (SessionSpec::listener), so kernels may cache for long.
 //
-// Access: with CallContext::check_access the permission bits, ACLs and sticky rules are checked for the
-// caller's credentials; a FUSE session leaves that to the kernel (default_permissions).
+// Access: with CallContext::check_access the permission bits, ACLs and sticky rules are checked for
+// the caller's credentials; a FUSE session leaves that to the kernel (default_permissions).
 //
 // All methods are thread-safe. They block for a store access, and for other sessions' listeners.
-// Errors that every method can return and that are not listed again: kIo, kCorruption, kUnavailable.
+// Errors that every method can return and that are not listed again: kIo, kCorruption,
+// kUnavailable.
 #pragma once
 
 #include <sys/types.h>
@@ -43,12 +44,12 @@ struct CallContext {
 // Something a session may have cached that is no longer true.
 struct Invalidation {
   enum class Kind : uint8_t {
-    kAttr = 1,   // attributes of `inode`
-    kContent,    // content of `inode` (and its attributes): cached pages are void
-    kEntry,      // the name `name` in directory `inode`, whether it was there or not
-    kOrphaned,   // the last name of `inode` is gone: Forget it once nothing here refers to it
-    kListing,    // any entry of directory `inode` may have changed
-    kAll,        // anything may have changed: the session was out of touch (no inode, no name)
+    kAttr = 1,  // attributes of `inode`
+    kContent,   // content of `inode` (and its attributes): cached pages are void
+    kEntry,     // the name `name` in directory `inode`, whether it was there or not
+    kOrphaned,  // the last name of `inode` is gone: Forget it once nothing here refers to it
+    kListing,   // any entry of directory `inode` may have changed
+    kAll,       // anything may have changed: the session was out of touch (no inode, no name)
   };
   Kind kind = Kind::kAttr;
   InodeId inode;
@@ -64,11 +65,11 @@ class CacheListener {
 };
 
 struct SessionSpec {
-  std::string description;            // for people: "mount /data", "pxfs ingest"; empty: as before (resume)
-  SessionId resume;                   // a session of an earlier process to take over; 0: a new one
+  std::string description;  // for people: "mount /data", "pxfs ingest"; empty: as before (resume)
+  SessionId resume;         // a session of an earlier process to take over; 0: a new one
   CacheListener* listener = nullptr;  // null: the session caches nothing. Outlives the session.
-  // The process on this node whose end means that nobody will resume the session and that nothing is
-  // cached any more: a mount's supervisor. 0: there is none to tell.
+  // The process on this node whose end means that nobody will resume the session and that nothing
+  // is cached any more: a mount's supervisor. 0: there is none to tell.
   pid_t holder = 0;
 };
 
@@ -85,7 +86,7 @@ struct SessionInfo {
 struct ReserveItem {
   std::string path;  // relative to the directory; its parents steer `colocate`
   uint64_t size_bytes = 0;
-  VolumeId volume;   // 0: by policy
+  VolumeId volume;  // 0: by policy
 };
 
 // Inode numbers and objects set aside for a session that is about to write objects. Objects of a
@@ -140,11 +141,11 @@ struct ObjectRef {
 
 // How copying goes in the process that hosts the store, since it was started.
 struct CopyRates {
-  uint64_t files = 0, bytes = 0;    // copied
-  uint64_t dropped = 0;             // copies taken away
-  uint64_t given_up = 0;            // files that changed again and again while they were copied
-  uint64_t bytes_per_second = 0;    // over the last seconds
-  std::vector<ObjectRef> under_way; // copies that are being made now
+  uint64_t files = 0, bytes = 0;     // copied
+  uint64_t dropped = 0;              // copies taken away
+  uint64_t given_up = 0;             // files that changed again and again while they were copied
+  uint64_t bytes_per_second = 0;     // over the last seconds
+  std::vector<ObjectRef> under_way;  // copies that are being made now
 };
 
 struct Statistics {
@@ -216,9 +217,10 @@ class StoreKeeper {
   // The machine has lost power, or was reset, since the store was closed in order. Files whose
   // content may be affected are among FilesToRecover.
   virtual bool PowerWasLost() = 0;
-  // Those of `objects` that nothing refers to: no inode, no reservation, no item to reclaim. Objects
-  // of inodes that are newer than this opening of the store, or older than its last restoring from a
-  // dump, are left out. So whoever makes an object must have said so in metadata first.
+  // Those of `objects` that nothing refers to: no inode, no reservation, no item to reclaim.
+  // Objects of inodes that are newer than this opening of the store, or older than its last
+  // restoring from a dump, are left out. So whoever makes an object must have said so in metadata
+  // first.
   virtual Result<std::vector<ObjectRef>> UnknownObjects(std::span<const ObjectRef> objects) = 0;
   // Unknown objects are deleted: PowerWasLost is false from now on, for processes to come too.
   virtual Status PowerLossSettled() = 0;
@@ -251,8 +253,8 @@ class MetadataService {
   // kExists, kNotFound (the parent is gone), kNotDirectory, kNameTooLong, kTooManyLinks, kInvalid.
   virtual Result<Attr> MakeNode(const CallContext& ctx, InodeId parent, std::string_view name,
                                 const NewNode& node) = 0;
-  // Creates a regular file and opens it for writing, as MakeNode and OpenForWrite in one transaction.
-  // `name` empty: a file without a name (O_TMPFILE), an orphan held by this session.
+  // Creates a regular file and opens it for writing, as MakeNode and OpenForWrite in one
+  // transaction. `name` empty: a file without a name (O_TMPFILE), an orphan held by this session.
   // As MakeNode, and kNoSpace when no volume has room.
   virtual Result<Location> Create(const CallContext& ctx, InodeId parent, std::string_view name,
                                   const NewNode& node) = 0;
@@ -265,13 +267,13 @@ class MetadataService {
   // kNotFound, kNotDirectory, kNotEmpty.
   virtual Result<Removed> RemoveDirectory(const CallContext& ctx, InodeId parent,
                                           std::string_view name) = 0;
-  // flags: 0, RENAME_NOREPLACE or RENAME_EXCHANGE (<linux/fs.h>), else kInvalid. Returns what the new name
-  // had referred to, if anything was replaced (its inode is 0 otherwise).
-  // kNotFound, kExists, kNotEmpty, kIsDirectory, kNotDirectory, kInvalid (into itself), kTooManyLinks.
+  // flags: 0, RENAME_NOREPLACE or RENAME_EXCHANGE (<linux/fs.h>), else kInvalid. Returns what the
+  // new name had referred to, if anything was replaced (its inode is 0 otherwise). kNotFound,
+  // kExists, kNotEmpty, kIsDirectory, kNotDirectory, kInvalid (into itself), kTooManyLinks.
   virtual Result<Removed> Rename(const CallContext& ctx, InodeId parent, std::string_view name,
                                  InodeId new_parent, std::string_view new_name, uint32_t flags) = 0;
-  // Entries behind `cookie` (0: from the start), at most `limit`. An entry that stays is shown exactly once
-  // however others come and go.
+  // Entries behind `cookie` (0: from the start), at most `limit`. An entry that stays is shown
+  // exactly once however others come and go.
   virtual Result<DirPage> ReadDirectory(const CallContext& ctx, InodeId directory, uint64_t cookie,
                                         uint32_t limit, bool with_attr) = 0;
   virtual Result<std::string> ReadLink(const CallContext& ctx, InodeId inode) = 0;
@@ -287,9 +289,10 @@ class MetadataService {
   virtual Result<Attr> GetAttr(const CallContext& ctx, InodeId inode) = 0;
   virtual Result<Attr> SetAttr(const CallContext& ctx, InodeId inode, const AttrChange& change) = 0;
   // kNoData when there is none.
-  virtual Result<std::string> GetXattr(const CallContext& ctx, InodeId inode, std::string_view name) = 0;
-  // flags: 0, XATTR_CREATE (kExists) or XATTR_REPLACE (kNoData). Setting system.posix_acl_access also sets
-  // the mode bits. kRange for an empty or overlong name, kTooBig for the value.
+  virtual Result<std::string> GetXattr(const CallContext& ctx, InodeId inode,
+                                       std::string_view name) = 0;
+  // flags: 0, XATTR_CREATE (kExists) or XATTR_REPLACE (kNoData). Setting system.posix_acl_access
+  // also sets the mode bits. kRange for an empty or overlong name, kTooBig for the value.
   virtual Status SetXattr(const CallContext& ctx, InodeId inode, std::string_view name,
                           std::string_view value, int flags) = 0;
   virtual Result<std::vector<std::string>> ListXattrs(const CallContext& ctx, InodeId inode) = 0;
@@ -299,24 +302,26 @@ class MetadataService {
 
   // Where the content is. Reading needs no leave and leaves no trace here.
   virtual Result<Location> Locate(const CallContext& ctx, InodeId inode) = 0;
-  // Grants the session writing: raises the generation, makes other replicas stale, records the open file
-  // until CloseWrite. Once per session and inode; again while open it only answers.
-  // Where the primary's volume is below its reserve and another one has room, a replica in state kCopying is
-  // among those returned: the place that the content shall be moved to before it is written (EndMove).
-  // kIsDirectory, kInvalid (not a regular file), kUnavailable (no reachable current replica), kReadOnly.
-  // preferred: where the session has the file open already (0: nowhere). The writes go there if its
-  // replica is current and can take them.
+  // Grants the session writing: raises the generation, makes other replicas stale, records the open
+  // file until CloseWrite. Once per session and inode; again while open it only answers. Where the
+  // primary's volume is below its reserve and another one has room, a replica in state kCopying is
+  // among those returned: the place that the content shall be moved to before it is written
+  // (EndMove). kIsDirectory, kInvalid (not a regular file), kUnavailable (no reachable current
+  // replica), kReadOnly. preferred: where the session has the file open already (0: nowhere). The
+  // writes go there if its replica is current and can take them.
   virtual Result<Location> OpenForWrite(const CallContext& ctx, InodeId inode,
                                         VolumeId preferred) = 0;
-  // Ends a move that OpenForWrite began. `moved`: the object of the kCopying replica holds the content, durably,
-  // and becomes the primary; the one before is reclaimed. Else the copy is reclaimed, as it is when the last
-  // writer closes. Returns what holds then.
-  // kStale: the content has been opened for writing by somebody else meanwhile, or this is no such replica; then
+  // Ends a move that OpenForWrite began. `moved`: the object of the kCopying replica holds the
+  // content, durably, and becomes the primary; the one before is reclaimed. Else the copy is
+  // reclaimed, as it is when the last writer closes. Returns what holds then. kStale: the content
+  // has been opened for writing by somebody else meanwhile, or this is no such replica; then
   // nothing has changed, and the move is over.
-  virtual Result<Location> EndMove(const CallContext& ctx, InodeId inode, uint64_t object_generation,
-                                   bool moved) = 0;
-  // The size and times of an open file as they are now (fsync), and the same with the end of writing.
-  virtual Status CommitContent(const CallContext& ctx, InodeId inode, const ContentState& content) = 0;
+  virtual Result<Location> EndMove(const CallContext& ctx, InodeId inode,
+                                   uint64_t object_generation, bool moved) = 0;
+  // The size and times of an open file as they are now (fsync), and the same with the end of
+  // writing.
+  virtual Status CommitContent(const CallContext& ctx, InodeId inode,
+                               const ContentState& content) = 0;
   virtual Status CloseWrite(const CallContext& ctx, InodeId inode, const ContentState& content) = 0;
   // The session no longer refers to these orphans.
   virtual Status Forget(SessionId session, std::span<const InodeId> inodes) = 0;
@@ -331,27 +336,29 @@ class MetadataService {
 
   // ---- copies ----
 
-  // Sets an object on `target` aside for a copy of the content as it is now, until CommitCopy, Discard or
-  // the end of the session; one a session and inode.
-  // kInvalid (not a regular file), kNotFound (removed), kBusy (open for writing, or this session copies it
-  // already), kExists (a current replica is there), kReadOnly, kUnavailable and kNoSpace (the target).
+  // Sets an object on `target` aside for a copy of the content as it is now, until CommitCopy,
+  // Discard or the end of the session; one a session and inode. kInvalid (not a regular file),
+  // kNotFound (removed), kBusy (open for writing, or this session copies it already), kExists (a
+  // current replica is there), kReadOnly, kUnavailable and kNoSpace (the target).
   virtual Result<CopyTicket> BeginCopy(const CallContext& ctx, InodeId inode, VolumeId target) = 0;
-  // The copy becomes a current replica, and its checksum that of all of them. kStale: the content has changed,
-  // or the file is gone: Discard it. kBusy: owner or mode are others now: give them to the object (the
-  // attributes are in Locate) and commit again.
+  // The copy becomes a current replica, and its checksum that of all of them. kStale: the content
+  // has changed, or the file is gone: Discard it. kBusy: owner or mode are others now: give them to
+  // the object (the attributes are in Locate) and commit again.
   virtual Status CommitCopy(const CallContext& ctx, const FinishedCopy& copy) = 0;
-  // Takes a replica out and has its object reclaimed; a primary leaves that part to another current replica.
-  // kNotFound, kBusy (it takes the writes of an open file), kNotPermitted (no other current replica is on a
-  // volume that is not offline; the last one is never dropped).
+  // Takes a replica out and has its object reclaimed; a primary leaves that part to another current
+  // replica. kNotFound, kBusy (it takes the writes of an open file), kNotPermitted (no other
+  // current replica is on a volume that is not offline; the last one is never dropped).
   virtual Status DropReplica(const CallContext& ctx, const ObjectRef& replica) = 0;
-  // Replaces what the file itself asks for, and queues it. kInvalid (not a regular file, an unknown volume,
-  // more copies than volumes), kNotPermitted (neither its owner nor root); kReadOnly, kUnavailable and
-  // kNoSpace: a volume that it did not ask for before, and has no copy on, can take none.
+  // Replaces what the file itself asks for, and queues it. kInvalid (not a regular file, an unknown
+  // volume, more copies than volumes), kNotPermitted (neither its owner nor root); kReadOnly,
+  // kUnavailable and kNoSpace: a volume that it did not ask for before, and has no copy on, can
+  // take none.
   virtual Status SetCopyWishes(const CallContext& ctx, InodeId inode, const CopyWishes& wishes) = 0;
-  // Good: notes the date, and the checksum for all current replicas where none is known. Else the replica
-  // becomes stale, so that it is dropped and made anew; a primary leaves that part to another current one.
-  // kNotFound, kStale (the content has changed since), kBusy (open for writing), kNotPermitted (bad, and no
-  // other current replica can be reached: nothing has changed).
+  // Good: notes the date, and the checksum for all current replicas where none is known. Else the
+  // replica becomes stale, so that it is dropped and made anew; a primary leaves that part to
+  // another current one. kNotFound, kStale (the content has changed since), kBusy (open for
+  // writing), kNotPermitted (bad, and no other current replica can be reached: nothing has
+  // changed).
   virtual Status ReportScrub(const ScrubFinding& finding) = 0;
   // Counted now: blocks for a look at every file that is queued or lies on a volume out of reach.
   virtual Result<CopyCensus> GetCopyCensus() = 0;
@@ -367,9 +374,10 @@ class MetadataService {
   virtual Status AddTree(const CallContext& ctx, InodeId directory, std::span<const TreeNode> nodes,
                          IfExists if_exists) = 0;
   // Gives the detached directory its name, and writes `records`, in one transaction. kExists.
-  virtual Status Attach(const CallContext& ctx, InodeId detached, InodeId parent, std::string_view name,
-                        std::span<const RecordWrite> records) = 0;
-  // Gives up a detached directory or unpublished reserved objects now rather than at the session's end.
+  virtual Status Attach(const CallContext& ctx, InodeId detached, InodeId parent,
+                        std::string_view name, std::span<const RecordWrite> records) = 0;
+  // Gives up a detached directory or unpublished reserved objects now rather than at the session's
+  // end.
   virtual Status Discard(const CallContext& ctx, std::span<const InodeId> inodes) = 0;
 
   // ---- reclaim ----
@@ -384,14 +392,14 @@ class MetadataService {
 
   virtual Result<VolumeInfo> AddVolume(const VolumeInfo& volume) = 0;  // id is assigned; kExists
   virtual Result<std::vector<VolumeInfo>> ListVolumes() = 0;
-  // Sets state, weight, reserve, copy rate and labels of the volume with this id. A state that is as
-  // ListVolumes shows it stays as it was set. kNotFound.
+  // Sets state, weight, reserve, copy rate and labels of the volume with this id. A state that is
+  // as ListVolumes shows it stays as it was set. kNotFound.
   virtual Status UpdateVolume(const VolumeInfo& volume) = 0;
-  // Forgets a volume. kNotFound, and unless `lost`: kNotEmpty (it holds replicas), kBusy (objects there are
-  // still to be reclaimed, or set aside), kInvalid (a policy pins it).
-  // lost: with all that lies there, which must be out of reach (kBusy). Files with another current
-  // replica go on with that. Of the others the replica stays, as kMissing: they cannot be read, and are
-  // there until they are removed. Blocks for a look at each of its files; may be repeated after a crash.
+  // Forgets a volume. kNotFound, and unless `lost`: kNotEmpty (it holds replicas), kBusy (objects
+  // there are still to be reclaimed, or set aside), kInvalid (a policy pins it). lost: with all
+  // that lies there, which must be out of reach (kBusy). Files with another current replica go on
+  // with that. Of the others the replica stays, as kMissing: they cannot be read, and are there
+  // until they are removed. Blocks for a look at each of its files; may be repeated after a crash.
   virtual Status RemoveVolume(VolumeId volume, bool lost) = 0;
   // kept in memory only: how a volume is doing on its node.
   virtual Status ReportVolume(const VolumeReport& report) = 0;
@@ -400,8 +408,8 @@ class MetadataService {
                                                         uint32_t limit) = 0;
 
   virtual Result<PolicyView> GetPolicy(InodeId inode) = 0;
-  // Replaces the directory's own policy; an empty one removes it. kNotDirectory, kInvalid (unknown volume,
-  // contradictions).
+  // Replaces the directory's own policy; an empty one removes it. kNotDirectory, kInvalid (unknown
+  // volume, contradictions).
   virtual Status SetPolicy(const CallContext& ctx, InodeId directory, const Policy& policy) = 0;
 
   // ---- records of other services (jobs) ----

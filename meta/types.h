@@ -89,7 +89,8 @@ struct Location {
   std::vector<Replica> replicas;  // the primary first; empty for anything but regular files
   CopyWishes wishes = {};
   bool relayed = false;  // its policy says passthrough=off or commit=close
-  // With commit=close: so many copies are to be there when fsync and close of a writer return; else 0.
+  // With commit=close: so many copies are to be there when fsync and close of a writer return; else
+  // 0.
   uint32_t commit_copies = 0;
 };
 
@@ -199,8 +200,8 @@ struct Policy {
   std::map<std::string, std::string> labels;  // a volume must have all of these
 
   bool empty() const {
-    return !placement && !copies && !hot && !max_copies && !passthrough &&
-           !commit_close && labels.empty();
+    return !placement && !copies && !hot && !max_copies && !passthrough && !commit_close &&
+           labels.empty();
   }
 };
 
@@ -209,9 +210,9 @@ struct Policy {
 std::string ToText(const Policy& policy);
 
 struct PolicyView {
-  Policy own;          // set on this directory itself
-  Policy effective;    // with everything inherited filled in
-  InodeId set_on;      // the nearest directory, upwards, with a policy of its own; 0: none
+  Policy own;        // set on this directory itself
+  Policy effective;  // with everything inherited filled in
+  InodeId set_on;    // the nearest directory, upwards, with a policy of its own; 0: none
 };
 
 }  // namespace pxfs::meta

@@ -1,7 +1,6 @@
 #include "meta/volume_table.h"
 
 #include <algorithm>
-
 #include <utility>
 
 #include "base/bytes.h"

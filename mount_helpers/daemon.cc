@@ -122,8 +122,7 @@ Status Daemon::OpenCluster() {
     // Containers see the whole namespace, which a mount of a part of it does not show, and run as
     // whoever submitted them, which an ordinary user cannot bring about.
     host.mountpoint = [this] {
-      return present_ && options_.subdirectory.empty() && IsRoot() ? options_.mountpoint
-                                                                          : "";
+      return present_ && options_.subdirectory.empty() && IsRoot() ? options_.mountpoint : "";
     };
     host.hot.cool_down = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::duration<double>(options_.hot_cool_down_seconds));

@@ -226,9 +226,9 @@ bool AllowsOthers(const MountOptions& options) {
 Result<std::string> FusermountOptions(const MountOptions& options) {
   // What fusermount3 knows; nosuid and nodev it adds by itself.
   constexpr std::pair<unsigned long, const char*> kKnown[] = {
-      {MS_RDONLY, "ro"},        {MS_NOEXEC, "noexec"},   {MS_SYNCHRONOUS, "sync"},
-      {MS_DIRSYNC, "dirsync"},  {MS_NOATIME, "noatime"}, {MS_NODIRATIME, "nodiratime"},
-      {MS_NOSUID, "nosuid"},    {MS_NODEV, "nodev"}};
+      {MS_RDONLY, "ro"},       {MS_NOEXEC, "noexec"},   {MS_SYNCHRONOUS, "sync"},
+      {MS_DIRSYNC, "dirsync"}, {MS_NOATIME, "noatime"}, {MS_NODIRATIME, "nodiratime"},
+      {MS_NOSUID, "nosuid"},   {MS_NODEV, "nodev"}};
   constexpr unsigned long kSilently = MS_RELATIME | MS_SILENT;
   std::string words = "subtype=pxfs";
   unsigned long left = options.flags & ~kSilently;

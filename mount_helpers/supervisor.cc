@@ -91,8 +91,8 @@ class Supervisor {
 
   const MountOptions& options_;
   const ProgramArguments arguments_;
-  // /dev/fuse. Where an ordinary user mounts there is none before the first daemon has mounted: until
-  // then it is the end of a socket by which that daemon sends it to incoming_.
+  // /dev/fuse. Where an ordinary user mounts there is none before the first daemon has mounted:
+  // until then it is the end of a socket by which that daemon sends it to incoming_.
   UniqueFd device_, incoming_;
   UniqueFd signals_, order_reader_, order_writer_;
   std::optional<rpc::UnixListener> listener_;  // none: no orders are taken
@@ -195,8 +195,7 @@ Supervisor::Event Supervisor::Await(int fd, Clock::time_point until) {
       if (left.count() <= 0) return Event::kTimeout;
       wait_ms = static_cast<int>(left.count());
     }
-    pollfd ready[] = {
-        {signals_.get(), POLLIN, 0}, {fd, POLLIN, 0}, {incoming_.get(), POLLIN, 0}};
+    pollfd ready[] = {{signals_.get(), POLLIN, 0}, {fd, POLLIN, 0}, {incoming_.get(), POLLIN, 0}};
     if (::poll(ready, 3, wait_ms) > 0 && ready[1].revents != 0) return Event::kReadable;
   }
 }

@@ -51,9 +51,10 @@ Status Apply(CopySettings& settings, const Setting& setting) {
   } else if (setting.key == "scrub-rate") {
     PXFS_ASSIGN(settings.scrub_rate, ParseNumber(setting, 0, kFastest));
   } else {
-    return Fail(Code::kInvalid, setting.key +
-                                    ": no such setting; there are grace, rate, parallel, commit-timeout, "
-                                    "scrub and scrub-rate");
+    return Fail(Code::kInvalid,
+                setting.key +
+                    ": no such setting; there are grace, rate, parallel, commit-timeout, "
+                    "scrub and scrub-rate");
   }
   return {};
 }

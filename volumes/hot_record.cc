@@ -24,8 +24,7 @@ Result<std::vector<HotRecord>> Scan(meta::MetadataService& metadata, const std::
 }  // namespace
 
 std::string KeyOf(const HotRecord& record) {
-  return std::string(kHotPrefix) + ToHex16(record.inode.value) + "/" +
-         ToHex16(record.volume.value);
+  return std::string(kHotPrefix) + ToHex16(record.inode.value) + "/" + ToHex16(record.volume.value);
 }
 
 meta::RecordWrite ToWrite(const HotRecord& record) {

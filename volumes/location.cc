@@ -68,13 +68,12 @@ nlohmann::json LocationJson(const meta::Location& location, const VolumeSet& vol
   SetText(json, "path", path);
   for (const meta::Replica& replica : location.replicas) {
     const auto info = volumes.Info(replica.volume);
-    json["replicas"].push_back(
-        {{"node", NodeName(info ? info->node : NodeId())},
-         {"volume", volumes.NameOf(replica.volume)},
-         {"object", volumes.ObjectPath(replica, location.attr.inode)},
-         {"generation", replica.generation},
-         {"state", StateOf(replica, location.attr.inode, volumes)},
-         {"primary", replica.primary}});
+    json["replicas"].push_back({{"node", NodeName(info ? info->node : NodeId())},
+                                {"volume", volumes.NameOf(replica.volume)},
+                                {"object", volumes.ObjectPath(replica, location.attr.inode)},
+                                {"generation", replica.generation},
+                                {"state", StateOf(replica, location.attr.inode, volumes)},
+                                {"primary", replica.primary}});
     if (replica.verified_seconds != 0)
       json["replicas"].back()["verified"] = replica.verified_seconds;
   }

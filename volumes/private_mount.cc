@@ -10,9 +10,12 @@ namespace {
 
 uint64_t AttributeOf(AccessTimes::Rule rule) {
   switch (rule) {
-    case AccessTimes::Rule::kNever: return MOUNT_ATTR_NOATIME;
-    case AccessTimes::Rule::kRelative: return MOUNT_ATTR_RELATIME;
-    case AccessTimes::Rule::kAlways: return MOUNT_ATTR_STRICTATIME;
+    case AccessTimes::Rule::kNever:
+      return MOUNT_ATTR_NOATIME;
+    case AccessTimes::Rule::kRelative:
+      return MOUNT_ATTR_RELATIME;
+    case AccessTimes::Rule::kAlways:
+      return MOUNT_ATTR_STRICTATIME;
   }
   return MOUNT_ATTR_RELATIME;
 }

@@ -83,8 +83,9 @@ void Replicator::WorkOn(const CopyTask& task) {
   const uint32_t failures = feeder_.Done(task, came_to);
   if (came_to != CopyOutcome::kChanged || failures != kChangesUntilGivenUp) return;
   ++given_up_;
-  log::warn("{}: it changes while it is copied, again and again; it is left alone until it does not",
-            ShownPath(metadata_, task.inode));
+  log::warn(
+      "{}: it changes while it is copied, again and again; it is left alone until it does not",
+      ShownPath(metadata_, task.inode));
 }
 
 bool Replicator::KeepsChanging(const CopyTask& task) const {
@@ -100,9 +101,7 @@ bool Replicator::KeepsChanging(const CopyTask& task) const {
 
 // Before anything is dropped elsewhere because of what is back.
 Status Replicator::CompareReturned(const CopyTask& task) {
-  const auto spend = [&](VolumeId volume, uint64_t bytes) {
-    return Spend(volume, volume, bytes);
-  };
+  const auto spend = [&](VolumeId volume, uint64_t bytes) { return Spend(volume, volume, bytes); };
   PXFS_ASSIGN(const bool same,
               CompareReturnedFile(metadata_, volumes_, task.inode, task.returned, spend));
   if (!same && feeder_.NoteOldContent(task))

@@ -126,7 +126,8 @@ Status CopyFeeder::WatchVolumes(const std::vector<VolumeInfo>& volumes) {
       else
         away_since_.erase(volume.id);
     }
-    // A drain that is called off leaves copies that were made in the place of what still lies there.
+    // A drain that is called off leaves copies that were made in the place of what still lies
+    // there.
     const bool leaves = away || volume.state == VolumeState::kDraining;
     if (leaves && volume.objects > 0) PXFS_TRY(NoteAway(volume.id));
   }

@@ -35,8 +35,8 @@
 
 namespace pxfs::volumes {
 
-// So often in a row a file may change while it is copied. From then on it is copied only once it has
-// been left alone for kQuiet.
+// So often in a row a file may change while it is copied. From then on it is copied only once it
+// has been left alone for kQuiet.
 inline constexpr std::chrono::seconds kQuiet(10);
 inline constexpr uint32_t kChangesUntilGivenUp = 5;
 
@@ -45,8 +45,9 @@ struct VolumePass;
 struct CopyTask {
   InodeId inode;
   std::vector<meta::CopyItem> items;  // of the queue: all that were there for the inode
-  std::shared_ptr<VolumePass> pass;    // else
-  VolumeId returned;  // the pass is over this volume, which was out of reach and is back; 0: it is not
+  std::shared_ptr<VolumePass> pass;   // else
+  VolumeId
+      returned;  // the pass is over this volume, which was out of reach and is back; 0: it is not
   uint32_t failures = 0;  // how often in a row it could not be settled
 };
 

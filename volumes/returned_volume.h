@@ -1,5 +1,6 @@
-// A volume that was out of reach may come back as it was some time before: a disk that was restored,
-// a snapshot, an older half of a mirror. Its identity is right then, and what lies there is not.
+// A volume that was out of reach may come back as it was some time before: a disk that was
+// restored, a snapshot, an older half of a mirror. Its identity is right then, and what lies there
+// is not.
 #pragma once
 
 #include <functional>

@@ -14,8 +14,8 @@ namespace pxfs::volumes {
 Result<bool> Checkpoint(meta::StoreKeeper& keeper, meta::MetadataService& metadata,
                         const VolumeSet& volumes);
 
-// Deletes objects on the volume that nothing refers to. Returns how many. Blocks for a look at every
-// object's name.
+// Deletes objects on the volume that nothing refers to. Returns how many. Blocks for a look at
+// every object's name.
 Result<size_t> RemoveUnknownObjects(meta::StoreKeeper& keeper, const Volume& volume);
 
 // After a loss of power: deletes objects that nothing refers to. Returns how many. A volume that is

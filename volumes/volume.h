@@ -41,8 +41,8 @@ struct ObjectOwner {
 };
 
 // What an object gets where its inode has `inode`: the same, if root serves the volume. Nobody else
-// can give files away or write what is read-only; so all objects of an ordinary user's volume are his
-// own, with mode 0600, and only metadata knows of owners and modes.
+// can give files away or write what is read-only; so all objects of an ordinary user's volume are
+// his own, with mode 0600, and only metadata knows of owners and modes.
 ObjectOwner OwnerOnDisk(const ObjectOwner& inode);
 
 struct VolumeIdentity {
@@ -75,16 +75,16 @@ class Volume {
   // look.
   Result<UniqueFd> OpenObject(ObjectName name, int flags, const ObjectOwner* owner = nullptr) const;
   // Reading what OpenObject opens from now on moves access times by this rule; after the first call
-  // also what is open already. Until then, if it fails, and always where others than root serve, they
-  // move as the mount of the volume's disk has it.
+  // also what is open already. Until then, if it fails, and always where others than root serve,
+  // they move as the mount of the volume's disk has it.
   Status SetAccessTimes(const AccessTimes& rule);
   Result<struct stat> StatObject(ObjectName name) const;
   // Owner, mode and times as the inode's. kNotFound where there is no object.
   Status SetOwner(ObjectName name, const ObjectOwner& owner) const;
   Status SetTimes(ObjectName name, meta::Timestamp atime, meta::Timestamp mtime) const;
   // Records which inode and path this is, for rebuilding a namespace from volumes (xattr
-  // OriginXattr(): "<inode, hex> <path>"; only the inode where the file system has no room for the path).
-  // kNotSupported where it has no such xattrs at all.
+  // OriginXattr(): "<inode, hex> <path>"; only the inode where the file system has no room for the
+  // path). kNotSupported where it has no such xattrs at all.
   static Status SetOrigin(int object_fd, InodeId inode, const std::string& path);
   // An object that is not there counts as removed.
   Status RemoveObject(ObjectName name) const;
@@ -121,7 +121,7 @@ class Volume {
   const VolumeIdentity identity_;
   const UniqueFd root_fd_;
   std::mutex access_times_mutex_;
-  UniqueFd private_mount_;                  // guarded by access_times_mutex_; made once
+  UniqueFd private_mount_;                 // guarded by access_times_mutex_; made once
   std::atomic<int> private_mount_fd_{-1};  // of it, to be read without the lock
 };
 

@@ -1,6 +1,7 @@
-// fuse_floor MOUNTPOINT: the least that a FUSE file system can be. Names and attributes in memory, cached by the kernel for
-// an hour, data thrown away, nothing stored, no locks. What it cannot do faster, no FUSE file system can: it is the
-// line that costs of the kernel's own FUSE code are read from. Stays in the foreground until it is unmounted.
+// fuse_floor MOUNTPOINT: the least that a FUSE file system can be. Names and attributes in memory,
+// cached by the kernel for an hour, data thrown away, nothing stored, no locks. What it cannot do
+// faster, no FUSE file system can: it is the line that costs of the kernel's own FUSE code are read
+// from. Stays in the foreground until it is unmounted.
 #define FUSE_USE_VERSION 35
 #include <fuse3/fuse_lowlevel.h>
 #include <sys/stat.h>

@@ -86,15 +86,14 @@ Status ObjectCheck::CheckObject(const meta::Location& file, const meta::Replica&
   const auto object = volume.StatObject(name);
   if (!object && !(object.error() == Code::kNotFound)) return Fail(object.error());
   if (!object) return CheckLost(file, replica, volume);
-  const volumes::ObjectOwner owner =
-      volumes::OwnerOnDisk({attr.uid, attr.gid, attr.mode & 07777});
+  const volumes::ObjectOwner owner = volumes::OwnerOnDisk({attr.uid, attr.gid, attr.mode & 07777});
   if (object->st_uid != owner.uid || object->st_gid != owner.gid ||
       (object->st_mode & 07777) != owner.mode)
     PXFS_TRY(Say(FindingKind::kOwner, attr.inode, volume.id(),
                  name.RelativePath() + " belongs to " + std::to_string(object->st_uid) + ":" +
                      std::to_string(object->st_gid) + " with mode " + OctalMode(object->st_mode) +
-                     ", the file to " + std::to_string(owner.uid) + ":" + std::to_string(owner.gid) +
-                     " with mode " + OctalMode(owner.mode),
+                     ", the file to " + std::to_string(owner.uid) + ":" +
+                     std::to_string(owner.gid) + " with mode " + OctalMode(owner.mode),
                  [&]() -> Result<bool> {
                    PXFS_TRY(volume.SetOwner(name, {attr.uid, attr.gid, attr.mode & 07777}));
                    return true;

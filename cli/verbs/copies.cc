@@ -30,7 +30,8 @@ Result<std::string> PlainNumber(const std::string& key, const std::string& value
     PXFS_ASSIGN(const uint64_t bytes, ParseByteSize(value));
     return std::to_string(bytes);
   }
-  if ((key != "grace" && key != "scrub" && key != "commit-timeout") || value.size() < 2) return value;
+  if ((key != "grace" && key != "scrub" && key != "commit-timeout") || value.size() < 2)
+    return value;
   uint64_t unit = 0;
   switch (value.back()) {
     case 's':

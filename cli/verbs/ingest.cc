@@ -110,9 +110,10 @@ void PrintSummary(Cluster& cluster, const IngestCounters& counters, const Proble
 Result<IngestOptions> Prepare(const Options& options) {
   if (options.paths.size() < 2) return Fail(Code::kInvalid, "no destination: give SRC... DEST");
   if (::geteuid() != 0 && options.adopt)
-    return Fail(Code::kNotPermitted,
-                "only root may adopt files, whose owners and modes would be those of objects; leave "
-                "--adopt away");
+    return Fail(
+        Code::kNotPermitted,
+        "only root may adopt files, whose owners and modes would be those of objects; leave "
+        "--adopt away");
   IngestOptions ingest;
   ingest.sources.assign(options.paths.begin(), options.paths.end() - 1);
   ingest.destination = options.paths.back();

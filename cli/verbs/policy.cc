@@ -45,10 +45,9 @@ Result<int> Set(const Command& command, const Options& options) {
   PXFS_ASSIGN(Target target, Find(command, options));
   PXFS_TRY(Store(target, options, Overlay(target.view.own, change)));
   if (!change.copies && change.labels.empty()) return kOk;
-  PXFS_ASSIGN(const meta::PolicyView now,
-              target.cluster->metadata().GetPolicy(target.attr.inode));
-  PXFS_ASSIGN(const auto warnings, CopyWarnings(*target.cluster, now.effective,
-                                                meta::WantedCopies(now.effective, {})));
+  PXFS_ASSIGN(const meta::PolicyView now, target.cluster->metadata().GetPolicy(target.attr.inode));
+  PXFS_ASSIGN(const auto warnings,
+              CopyWarnings(*target.cluster, now.effective, meta::WantedCopies(now.effective, {})));
   for (const std::string& warning : warnings) PrintWarning(warning);
   return kOk;
 }
@@ -93,10 +92,11 @@ void AddPolicyVerbs(CLI::App& app, Command& command) {
       AddVerb(*group, command, "set", "Set parts of the policy of a directory; new files follow it",
               [&command, set_options] { return Set(command, *set_options); });
   set->add_option("PATH", set_options->path, path_help)->required();
-  set->add_option("KEY=VALUE", set_options->words,
-                  "placement=spread|most-free|local-first|colocate (or the bare word), pin=VOLUME, "
-                  "copies=N, "
-                  "max-copies=N, hot=on|off, passthrough=on|off, commit=close|async, or LABEL=VALUE")
+  set->add_option(
+         "KEY=VALUE", set_options->words,
+         "placement=spread|most-free|local-first|colocate (or the bare word), pin=VOLUME, "
+         "copies=N, "
+         "max-copies=N, hot=on|off, passthrough=on|off, commit=close|async, or LABEL=VALUE")
       ->required();
 
   auto get_options = std::make_shared<Options>();
@@ -110,8 +110,9 @@ void AddPolicyVerbs(CLI::App& app, Command& command) {
       AddVerb(*group, command, "unset", "Remove parts of a directory's policy, or all of it",
               [&command, unset_options] { return Unset(command, *unset_options); });
   unset->add_option("PATH", unset_options->path, path_help)->required();
-  unset->add_option("KEY", unset_options->words,
-                    "placement, copies, max-copies, hot, passthrough, commit or a label (default: all)");
+  unset->add_option(
+      "KEY", unset_options->words,
+      "placement, copies, max-copies, hot, passthrough, commit or a label (default: all)");
 }
 
 }  // namespace pxfs::cli

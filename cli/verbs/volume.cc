@@ -126,7 +126,8 @@ Result<int> Set(const Command& command, const SetOptions& options) {
 }  // namespace
 
 void AddVolumeVerbs(CLI::App& app, Command& command) {
-  CLI::App* group = AddVerbGroup(app, command, "volume", "Volumes: add, ls, set, drain, rebalance, rm");
+  CLI::App* group =
+      AddVerbGroup(app, command, "volume", "Volumes: add, ls, set, drain, rebalance, rm");
 
   auto add_options = std::make_shared<AddOptions>();
   CLI::App* add = AddVerb(*group, command, "add", "Add a new or empty directory as a volume",

@@ -26,10 +26,9 @@ class Where {
   }
 
   Status Show(const std::string& argument) {
-    return ForEachFile(cluster_, argument, options_.recursive,
-                       [this](InodeId inode, const std::string& path) {
-                         return ShowFile(inode, path);
-                       });
+    return ForEachFile(
+        cluster_, argument, options_.recursive,
+        [this](InodeId inode, const std::string& path) { return ShowFile(inode, path); });
   }
 
   void End() {

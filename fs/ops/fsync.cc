@@ -79,8 +79,8 @@ void Fsync(fuse_req_t request, fuse_ino_t node, int data_only, fuse_file_info*) 
   Finish(fs, request, inode, "fsync");
 }
 
-// close(2) of a file that was open for writing under commit=close; older kernels send it for others,
-// too.
+// close(2) of a file that was open for writing under commit=close; older kernels send it for
+// others, too.
 void Flush(fuse_req_t request, fuse_ino_t node, fuse_file_info*) noexcept {
   FileSystem& fs = FileSystem::Of(request);
   const InodeId inode = fs.InodeOf(node);

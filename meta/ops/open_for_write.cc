@@ -10,7 +10,8 @@ namespace pxfs::meta {
 namespace {
 
 // The replica that takes the writes: the preferred one if its volume can, else the primary, else
-// another current one; one on a volume that is draining comes last. While somebody writes, the primary stays what it is.
+// another current one; one on a volume that is draining comes last. While somebody writes, the
+// primary stays what it is.
 Result<Replica*> ChoosePrimary(InodeRecord& inode, const std::vector<VolumeInfo>& volumes,
                                VolumeId preferred) {
   const auto rank = [&](const Replica& replica, const VolumeInfo& volume) {

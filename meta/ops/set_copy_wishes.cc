@@ -15,11 +15,10 @@ Status CheckNewVolumes(const std::vector<VolumeInfo>& volumes, const InodeRecord
                        const CopyWishes& wishes) {
   for (const VolumeId id : wishes.volumes) {
     if (inode.wishes.volumes.contains(id)) continue;
-    const bool holds = std::any_of(inode.replicas.begin(), inode.replicas.end(),
-                                   [&](const Replica& replica) {
-                                     return replica.volume == id &&
-                                            replica.state == ReplicaState::kCurrent;
-                                   });
+    const bool holds =
+        std::any_of(inode.replicas.begin(), inode.replicas.end(), [&](const Replica& replica) {
+          return replica.volume == id && replica.state == ReplicaState::kCurrent;
+        });
     if (!holds) PXFS_TRY(CanTakeCopy(*FindVolume(volumes, id), inode.attr.size_bytes));
   }
   return {};

@@ -260,13 +260,16 @@ void Decode(const pb::Statistics& from, Statistics& to, Validity& validity) {
   to.cached_inodes = from.cached_inodes();
   to.cached_names = from.cached_names();
   to.max_inodes = from.max_inodes();
-  to.copying = {from.copying().files(), from.copying().bytes(), from.copying().dropped(),
-                from.copying().given_up(), from.copying().bytes_per_second(), {}};
+  to.copying = {from.copying().files(),
+                from.copying().bytes(),
+                from.copying().dropped(),
+                from.copying().given_up(),
+                from.copying().bytes_per_second(),
+                {}};
   DecodeList(from.copying().under_way(), to.copying.under_way, validity);
   for (const pb::SessionInfo& item : from.sessions())
-    to.sessions.push_back(
-        {SessionId(item.id()), item.description(), item.caches(), item.attached(),
-         item.open_for_write()});
+    to.sessions.push_back({SessionId(item.id()), item.description(), item.caches(), item.attached(),
+                           item.open_for_write()});
 }
 
 }  // namespace pxfs::meta::remote

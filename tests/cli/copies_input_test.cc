@@ -1,5 +1,5 @@
-// What people may ask for of copies and volumes that cannot be: one clear line each, which says what
-// failed, on what, and what to do, and nothing has changed.
+// What people may ask for of copies and volumes that cannot be: one clear line each, which says
+// what failed, on what, and what to do, and nothing has changed.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -61,13 +61,15 @@ TEST_F(CopiesInputTest, PoliciesAndWishesThatCannotBeMet) {
       {{"policy", "set", mnt_, "pin=v9"}, {"pin=v9", "no such volume"}},
       {{"policy", "set", mnt_, "copies=4"}, {"copies=4", "only 3 volume(s)"}},
       {{"policy", "set", mnt_, "spread", "tier=tape"}, {"tier=tape", "no volume has this label"}},
-      {{"policy", "set", mnt_, "placement=spread", "tier=ssd", "copies=2"}, {"copies=2", "tier=ssd"}},
+      {{"policy", "set", mnt_, "placement=spread", "tier=ssd", "copies=2"},
+       {"copies=2", "tier=ssd"}},
       {{"policy", "set", mnt_, "pin=v2", "tier=ssd"}, {"pin=v2", "tier=ssd"}},
       {{"pin", file, "--to", "v9"}, {"v9", "no such volume"}},
       {{"replicate", file, "--to", "v9"}, {"v9", "no such volume"}},
       {{"replicate", file, "--copies", "4"}, {"/f", "4 copies", "only 3 volumes"}},
       {{"replicate", file}, {"--copies N or --to VOLUME"}},
-      {{"replicate", file, "--to", "v3", "--wait"}, {"/f", "volume v3 is readonly", "state=online"}},
+      {{"replicate", file, "--to", "v3", "--wait"},
+       {"/f", "volume v3 is readonly", "state=online"}},
       {{"pin", file, "--to", "v3"}, {"/f", "volume v3 is readonly", "state=online"}},
       {{"volume", "drain", "v9"}, {"v9", "no such volume"}},
       {{"volume", "rm", "v1"}, {"v1 holds files", "pxfs volume drain v1"}},
@@ -104,8 +106,8 @@ TEST_F(CopiesInputTest, PlacesThatCannotBeVolumes) {
   auto read_only = LoopImage::Create(scratch_ / "image1", scratch_ / "read-only", 16 << 20);
   auto full = LoopImage::Create(scratch_ / "image2", scratch_ / "full", 16 << 20);
   ASSERT_TRUE(read_only && full);
-  ASSERT_EQ(::mount(nullptr, (*read_only)->path().c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr),
-            0);
+  ASSERT_EQ(
+      ::mount(nullptr, (*read_only)->path().c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr), 0);
   {
     UniqueFd ballast(::open(((*full)->path() + "/ballast").c_str(), O_WRONLY | O_CREAT, 0600));
     const std::string zeros(4096, '\0');
@@ -115,7 +117,8 @@ TEST_F(CopiesInputTest, PlacesThatCannotBeVolumes) {
   ExpectRefusedAll({
       {{"volume", "add", mnt_ + "/v"}, {mnt_ + "/v", "in a mount of the cluster"}},
       {{"format", mnt_ + "/c", "--volume", Volume(5)}, {mnt_ + "/c", "in a mount of the cluster"}},
-      {{"format", scratch_ / "c", "--volume", mnt_ + "/v"}, {mnt_ + "/v", "in a mount of the cluster"}},
+      {{"format", scratch_ / "c", "--volume", mnt_ + "/v"},
+       {mnt_ + "/v", "in a mount of the cluster"}},
       {{"volume", "add", Volume(3)}, {Volume(3), "of cluster", "give another directory"}},
       {{"volume", "add", Volume(1)}, {Volume(1), "is the volume v1 already"}},
       {{"volume", "add", Volume(1) + "/inner"}, {"overlaps the volume v1"}},

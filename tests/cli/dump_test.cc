@@ -93,9 +93,8 @@ TEST_F(DumpTest, AFileThatGotItsNameAfterTheDumpIsNotDeletedByTheLoad) {
   ASSERT_EQ(::write(nameless.get(), "content", 7), 7);
   PxfsOk({"dump", File()});
   const std::string self = "/proc/self/fd/" + std::to_string(nameless.get());
-  ASSERT_EQ(::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, (mnt_ + "/named").c_str(),
-                     AT_SYMLINK_FOLLOW),
-            0);
+  ASSERT_EQ(
+      ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, (mnt_ + "/named").c_str(), AT_SYMLINK_FOLLOW), 0);
   struct stat st;
   ASSERT_EQ(::fstat(nameless.get(), &st), 0);
   nameless.reset();

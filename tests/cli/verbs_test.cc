@@ -11,9 +11,8 @@ using testing::HasSubstr;
 using VerbsTest = CliTest;
 
 TEST_F(VerbsTest, HelpForEveryVerb) {
-  for (const char* verb :
-       {"format", "status", "df", "version", "volume", "ingest", "where", "info", "policy", "dump",
-        "load"})
+  for (const char* verb : {"format", "status", "df", "version", "volume", "ingest", "where", "info",
+                           "policy", "dump", "load"})
     EXPECT_THAT(PxfsOk({verb, "--help"}), HasSubstr(std::string("pxfs ") + verb)) << verb;
   for (const Argv& verb : {Argv{"volume", "add"}, Argv{"volume", "ls"}, Argv{"volume", "set"},
                            Argv{"policy", "set"}, Argv{"policy", "get"}, Argv{"policy", "unset"}})

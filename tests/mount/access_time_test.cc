@@ -1,5 +1,6 @@
 // The options of a mount that rule access times (noatime, relatime, strictatime, nodiratime) do on
-// pxfs what they do on ext4: given when it is mounted, by a remount, and after its daemon was killed.
+// pxfs what they do on ext4: given when it is mounted, by a remount, and after its daemon was
+// killed.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mount.h>

@@ -42,12 +42,11 @@ class CommitCloseTest : public CopiesTest {
     const int error = Append(fd, content);
     return error ? error : Close(std::move(fd));
   }
-  // At this moment; each is compared with the file. Asks without starting a program, whose copies of
-  // open descriptors would be closed.
+  // At this moment; each is compared with the file. Asks without starting a program, whose copies
+  // of open descriptors would be closed.
   size_t CopiesNow(const std::string& name) const {
     char text[4096];
-    const ssize_t n =
-        ::getxattr(Path(name).c_str(), "user.pxfs.location", text, sizeof text);
+    const ssize_t n = ::getxattr(Path(name).c_str(), "user.pxfs.location", text, sizeof text);
     EXPECT_GT(n, 0) << name;
     if (n <= 0) return 0;
     size_t current = 0;

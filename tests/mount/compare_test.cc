@@ -102,7 +102,8 @@ constexpr KnownDifference kKnownDifferences[] = {
      "pxfs keeps no other flags than immutable and append-only, so it refuses them rather than "
      "forget them; and Linux does not ask a FUSE file system for flags when it answers access(2)"},
     {"IdentityIdmappedMount", false,
-     "where a FUSE file system allows idmapped mounts, Linux tells it the caller of creations only, "
+     "where a FUSE file system allows idmapped mounts, Linux tells it the caller of creations "
+     "only, "
      "and pxfs goes by the caller of other requests too"},
     {"SetIdAllAndWritingByThePrivileged", false,
      "Linux sends the same empty SETATTR for a chown to nobody, which clears the set-id bits, and "

@@ -147,10 +147,11 @@ TEST_P(VolumeMovesTest, AVolumeIsDrainedUnderLoad) {
   EXPECT_THAT(activities.Problems(), testing::IsEmpty());
   std::string programs_did;
   for (const std::string& line : activities.Summary()) programs_did += "; " + line;
-  std::printf("drained %llu files in %.1f s: clients had %.1f MB/s before, %.1f MB/s beside %.1f MB/s "
-              "of copying%s\n",
-              static_cast<unsigned long long>(before), took.count(), alone, shared,
-              static_cast<double>(copied) / took.count() / 1e6, programs_did.c_str());
+  std::printf(
+      "drained %llu files in %.1f s: clients had %.1f MB/s before, %.1f MB/s beside %.1f MB/s "
+      "of copying%s\n",
+      static_cast<unsigned long long>(before), took.count(), alone, shared,
+      static_cast<double>(copied) / took.count() / 1e6, programs_did.c_str());
   // Shorter runs say little.
   if (LongRun()) {
     EXPECT_GT(shared, alone / 2);

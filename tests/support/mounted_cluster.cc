@@ -27,8 +27,8 @@ using std::chrono::seconds;
 constexpr seconds kEndLimit(30);
 constexpr seconds kStartLimit(30);
 
-// True when the process listens on the Unix socket, reached through its directory so that any length
-// will do. What a killed predecessor had just forked may still hold that one's socket.
+// True when the process listens on the Unix socket, reached through its directory so that any
+// length will do. What a killed predecessor had just forked may still hold that one's socket.
 bool Answers(const std::string& directory, const std::string& name, const Process& process) {
   auto at = OpenAt(AT_FDCWD, directory, O_PATH | O_DIRECTORY);
   if (!at) return false;

@@ -32,7 +32,8 @@ Result<Outcome> RunApart(const Argv& argv, const Environment& environment = {},
 Status RunOk(const Argv& argv, const Environment& environment = {},
              std::chrono::seconds limit = std::chrono::seconds(120));
 
-// The path of one of pxfs's programs ($PXFS_BIN, set by ctest; $PXFS_PROGRAMS, where set, are used in their place).
+// The path of one of pxfs's programs ($PXFS_BIN, set by ctest; $PXFS_PROGRAMS, where set, are used
+// in their place).
 std::string Program(const std::string& name);
 // $PXFS_PROGRAMS is set: sanitizers watch over them, and they are larger and slower for it.
 bool ProgramsAreOfAnotherBuild();

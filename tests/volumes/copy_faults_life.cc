@@ -216,9 +216,7 @@ void FaultLife::Verify() {
   std::fill(std::begin(oracle_.rolled_back), std::end(oracle_.rolled_back), false);
 }
 
-std::string FaultLife::Name(int file) const {
-  return NameOf(file, oracle_.files[file].other_name);
-}
+std::string FaultLife::Name(int file) const { return NameOf(file, oracle_.files[file].other_name); }
 
 void FaultLife::Refresh() { Ok(volumes_->Refresh(), "refresh"); }
 
@@ -237,8 +235,7 @@ bool FaultLife::AnyTrouble() const {
 
 void FaultLife::AwaitStep() {
   const int seen = oracle_.steps_left;
-  test::Eventually([&] { return oracle_.steps_left != seen || QueueIsEmpty(); },
-                   milliseconds(250));
+  test::Eventually([&] { return oracle_.steps_left != seen || QueueIsEmpty(); }, milliseconds(250));
 }
 
 bool FaultLife::QueueIsEmpty() {
@@ -270,8 +267,7 @@ void FaultLife::BeginWrite(int file) {
   entry.next = entry.version + 1;
   entry.busy = true;
   const auto begin = [&]() -> Result<Location> {
-    if (entry.version == 0)
-      return service_->Create(ctx_, kRootInode, Name(file), {S_IFREG | 0644});
+    if (entry.version == 0) return service_->Create(ctx_, kRootInode, Name(file), {S_IFREG | 0644});
     PXFS_ASSIGN(const meta::Attr attr, service_->Lookup(ctx_, kRootInode, Name(file)));
     return service_->OpenForWrite(ctx_, attr.inode, {});
   };

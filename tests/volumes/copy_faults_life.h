@@ -1,7 +1,8 @@
-// One life of the service in copy_faults_test: what it does at random, and what is checked after it.
+// One life of the service in copy_faults_test: what it does at random, and what is checked after
+// it.
 //
-// Each life is a process of its own, which may be killed at any step of a copy. What is known of the
-// files is in memory that all lives share (Oracle).
+// Each life is a process of its own, which may be killed at any step of a copy. What is known of
+// the files is in memory that all lives share (Oracle).
 #pragma once
 
 #include <atomic>

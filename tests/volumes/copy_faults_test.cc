@@ -1,8 +1,9 @@
 // Random faults around copies: the process that copies is killed at any step of a copy, volumes
 // vanish and return with what they had, or with what they had long before, disks become full in the
 // middle of a copy, volumes are drained, objects go bad, and files are written, at once or slowly,
-// renamed and removed meanwhile. After each round everything is put right again, and then every file
-// is what the oracle says, in as many good copies as its policy asks for, and nothing is left behind.
+// renamed and removed meanwhile. After each round everything is put right again, and then every
+// file is what the oracle says, in as many good copies as its policy asks for, and nothing is left
+// behind.
 //
 // Each life of the service is a process of its own (copy_faults_life.h). 5 rounds, or 1000 in eight
 // clusters at a time with PXFS_LONG=1; PXFS_TEST_SEED repeats a run.

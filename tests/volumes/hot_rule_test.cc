@@ -260,8 +260,7 @@ TEST_F(HotRuleTest, AMuchHotterFileTakesTheRoomOfColderOnes) {
   SetHeat(files_[4], 4 * 5);
   const auto decisions = Decide();
   ASSERT_EQ(decisions.size(), 3u);
-  for (size_t i = 0; i < files_.size(); ++i)
-    EXPECT_EQ(files_[i].hot.size(), i < 2 ? 0u : 1u) << i;
+  for (size_t i = 0; i < files_.size(); ++i) EXPECT_EQ(files_[i].hot.size(), i < 2 ? 0u : 1u) << i;
   // Those that went do not take it back at once, and nobody takes turns.
   for (int second = 0; second < 100; ++second) {
     Pass(1s);

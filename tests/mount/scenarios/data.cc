@@ -7,9 +7,7 @@
 #include "tests/mount/scenarios/data_probe.h"
 
 namespace pxfs::test {
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 PXFS_SCENARIO(DataReadWriteOffsets) {
   const int fd = p.Open("a", O_RDWR | O_CREAT);
