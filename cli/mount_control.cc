@@ -15,6 +15,12 @@ namespace {
 
 constexpr int kVersion = 1;
 constexpr size_t kMaxLine = 65536;
+constexpr char kUpgradeOrder[] = "upgrade", kUsageOrder[] = "usage";
+constexpr std::pair<const char*, MountUsage::Share MountUsage::*> kShares[] = {
+    {"open", &MountUsage::open},
+    {"idle", &MountUsage::idle},
+    {"descriptors", &MountUsage::descriptors},
+    {"buffer_bytes", &MountUsage::buffer_bytes}};
 
 Status SetPatience(int socket, std::chrono::seconds time) {
   const timeval patience{time.count(), 0};
@@ -54,6 +60,21 @@ Result<nlohmann::json> ReceiveLine(int socket) {
   return json;
 }
 
+// Sends the order and returns the answer.
+Result<nlohmann::json> Ask(const std::string& socket_path, nlohmann::json order,
+                           std::chrono::seconds limit) {
+  PXFS_ASSIGN(const UniqueFd socket, rpc::ConnectUnixSocket(socket_path));
+  PXFS_TRY(SetPatience(socket.get(), limit));
+  order["version"] = kVersion;
+  PXFS_TRY(SendLine(socket.get(), order));
+  return ReceiveLine(socket.get());
+}
+
+uint64_t Number(const nlohmann::json& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
+}
+
 // The member as a string; empty where it is none.
 std::string Text(const nlohmann::json& json, const char* name) {
   const auto found = json.find(name);
@@ -62,13 +83,10 @@ std::string Text(const nlohmann::json& json, const char* name) {
 
 }  // namespace
 
-Result<UpgradeReply> AskForUpgrade(const std::string& socket_path, const UpgradeRequest& request,
+Result<UpgradeReply> AskForUpgrade(const std::string& socket_path, const std::string& program,
                                    std::chrono::seconds limit) {
-  PXFS_ASSIGN(const UniqueFd socket, rpc::ConnectUnixSocket(socket_path));
-  PXFS_TRY(SetPatience(socket.get(), limit));
-  PXFS_TRY(SendLine(socket.get(),
-                    {{"version", kVersion}, {"order", "upgrade"}, {"program", request.program}}));
-  PXFS_ASSIGN(const nlohmann::json json, ReceiveLine(socket.get()));
+  PXFS_ASSIGN(const nlohmann::json json,
+              Ask(socket_path, {{"order", kUpgradeOrder}, {"program", program}}, limit));
   UpgradeReply reply;
   reply.problem = Text(json, "problem");
   reply.old_version = Text(json, "old_version");
@@ -78,16 +96,40 @@ Result<UpgradeReply> AskForUpgrade(const std::string& socket_path, const Upgrade
   return reply;
 }
 
-Result<UpgradeRequest> ReceiveUpgradeRequest(int connection) {
+Result<MountUsage> AskForUsage(const std::string& socket_path, std::chrono::seconds limit) {
+  PXFS_ASSIGN(const nlohmann::json json, Ask(socket_path, {{"order", kUsageOrder}}, limit));
+  if (const std::string problem = Text(json, "problem"); !problem.empty())
+    return Fail(Code::kNotSupported, problem);
+  MountUsage usage;
+  for (const auto& [name, share] : kShares) {
+    const auto found = json.find(name);
+    if (found == json.end() || !found->is_object()) continue;
+    (usage.*share).used = Number(*found, "used");
+    (usage.*share).most = Number(*found, "max");
+  }
+  return usage;
+}
+
+Result<MountOrder> ReceiveOrder(int connection) {
   PXFS_TRY(SetPatience(connection, std::chrono::seconds(1)));
   PXFS_ASSIGN(const rpc::Credentials peer, rpc::PeerCredentials(connection));
   if (peer.uid != 0 && peer.uid != ::geteuid())
     return Fail(Code::kAccess, "only root and the mount's own user may give it orders");
   PXFS_ASSIGN(const nlohmann::json json, ReceiveLine(connection));
   const auto version = json.find("version");
-  if (version == json.end() || *version != kVersion || Text(json, "order") != "upgrade")
+  const std::string order = Text(json, "order");
+  if (version == json.end() || *version != kVersion ||
+      (order != kUpgradeOrder && order != kUsageOrder))
     return Fail(Code::kNotSupported, "the running mount does not know this order");
-  return UpgradeRequest{Text(json, "program")};
+  return MountOrder{order == kUpgradeOrder ? MountOrder::Kind::kUpgrade : MountOrder::Kind::kUsage,
+                    Text(json, "program")};
+}
+
+Status SendUsage(int connection, const MountUsage& usage) {
+  nlohmann::json json;
+  for (const auto& [name, share] : kShares)
+    json[name] = {{"used", (usage.*share).used}, {"max", (usage.*share).most}};
+  return SendLine(connection, json);
 }
 
 Status SendUpgradeReply(int connection, const UpgradeReply& reply) {

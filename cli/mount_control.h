@@ -9,10 +9,12 @@
 
 namespace pxfs::cli {
 
-// Replaces the daemon of the mount, and then its supervisor, by `program` (absolute; empty: what is
-// now at the path from which the mount was made).
-struct UpgradeRequest {
-  std::string program;
+struct MountOrder {
+  enum class Kind { kUpgrade, kUsage };
+  Kind kind = Kind::kUpgrade;
+  // kUpgrade: what replaces the daemon of the mount, and then its supervisor (absolute; empty: what
+  // is now at the path from which the mount was made).
+  std::string program = {};
 };
 
 struct UpgradeReply {
@@ -22,14 +24,27 @@ struct UpgradeReply {
   double stall_ms = 0;      // how long no request was answered; 0: the old daemon went on
 };
 
-// Asks, and waits for the answer. kUnavailable: no supervisor listens, or it ended. kNotSupported:
-// it speaks another version.
-Result<UpgradeReply> AskForUpgrade(const std::string& socket_path, const UpgradeRequest& request,
+// What a mount uses of what it may use at most.
+struct MountUsage {
+  struct Share {
+    uint64_t used = 0, most = 0;
+  };
+  Share open;          // inodes that programs have open
+  Share idle;          // those that are kept for a next open
+  Share descriptors;   // of objects, of the daemon itself
+  Share buffer_bytes;  // that the daemon reads objects into
+};
+
+// Ask, and wait for the answer. kUnavailable: no supervisor listens, or it ended. kNotSupported: it
+// speaks another version. kAccess.
+Result<UpgradeReply> AskForUpgrade(const std::string& socket_path, const std::string& program,
                                    std::chrono::seconds limit);
+Result<MountUsage> AskForUsage(const std::string& socket_path, std::chrono::seconds limit);
 
 // The supervisor's side, on a connection that it has accepted. Waits at most a second for the
 // request. kAccess: neither root nor the supervisor's own user; kInvalid, kNotSupported.
-Result<UpgradeRequest> ReceiveUpgradeRequest(int connection);
+Result<MountOrder> ReceiveOrder(int connection);
 Status SendUpgradeReply(int connection, const UpgradeReply& reply);
+Status SendUsage(int connection, const MountUsage& usage);
 
 }  // namespace pxfs::cli

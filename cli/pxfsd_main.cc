@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <string>
 
+#include "base/descriptor_limit.h"
 #include "base/logging.h"
 #include "base/mount_registry.h"
 #include "base/unique_fd.h"
@@ -46,6 +47,7 @@ Status Run(const DaemonOptions& options) {
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   PXFS_TRY(InitLogging({options.log_file, options.log_level}));
+  RaiseDescriptorLimit();
   PXFS_ASSIGN(const std::string directory, FindCluster(options.cluster));
   const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::duration<double>(options.lock_wait_seconds));

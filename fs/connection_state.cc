@@ -63,4 +63,15 @@ void ConnectionState::SaveInit(std::span<const char> request) {
   header_->init_size.store(static_cast<uint32_t>(request.size()), std::memory_order_release);
 }
 
+ConnectionState::Inodes ConnectionState::CountInodes() const {
+  Inodes inodes;
+  for (const OpenRecord& record : open_records()) {
+    // They are dense, apart from those given back.
+    if (record.inode == 0 && record.object_generation == 0) break;
+    if (record.inode == 0) continue;
+    ++(OpenCounts::Unpack(record.counts).opens > 0 ? inodes.open : inodes.idle);
+  }
+  return inodes;
+}
+
 }  // namespace pxfs::fs

@@ -49,6 +49,13 @@ struct CountChange {
   std::atomic<uint64_t> done;     // 1: changed. 0: changed if the record's counts equal `after`
 };
 
+// How much the daemon uses, and may use at most, of what it has; 0: it does not say.
+struct Usage {
+  std::atomic<uint64_t> max_open, max_idle;              // inodes
+  std::atomic<uint64_t> descriptors, max_descriptors;    // of objects
+  std::atomic<uint64_t> buffer_bytes, max_buffer_bytes;  // that objects are read into
+};
+
 class ConnectionState {
  public:
   static constexpr uint32_t kVersion = 2;
@@ -79,6 +86,14 @@ class ConnectionState {
   // One a thread that serves requests.
   std::span<CountChange> count_changes() const { return header_->count_changes; }
   std::span<OpenRecord> open_records() const { return {records_, kMaxOpenInodes}; }
+  // By the daemon that serves, or served last.
+  Usage& usage() const { return header_->usage; }
+  // Inodes that the kernel has open, and those that are only kept for a next open. Counted now, in
+  // a few ms for a million.
+  struct Inodes {
+    uint64_t open = 0, idle = 0;
+  };
+  Inodes CountInodes() const;
 
  private:
   struct Header {
@@ -89,6 +104,7 @@ class ConnectionState {
     std::atomic<bool> mounted;
     std::atomic<bool> answered;
     CountChange count_changes[kMaxThreads];
+    Usage usage;
   };
 
   ConnectionState(UniqueFd fd, void* mapping);

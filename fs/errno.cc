@@ -55,7 +55,7 @@ int ToErrno(Code code) {
     case Code::kNotImplemented:
       return ENOSYS;
     case Code::kTooManyOpen:
-      return EMFILE;
+      return ENFILE;  // it is the mount that has no more, not the caller
     case Code::kNoMemory:
       return ENOMEM;
     case Code::kInterrupted:

@@ -16,8 +16,20 @@ FileSystem::FileSystem(meta::MetadataService& metadata, const volumes::VolumeSet
       volumes_(volumes),
       session_(session),
       options_(std::move(options)),
-      open_files_({&metadata, &volumes, &transport, session}, state),
-      commit_waiter_(metadata, volumes) {}
+      open_files_(
+          {&metadata, &volumes, &transport, session, options_.max_open, options_.max_descriptors},
+          state),
+      commit_waiter_(metadata, volumes),
+      buffers_(options_.max_requests, state.usage().buffer_bytes) {
+  constexpr uint64_t kMostBytesOfARequest = 1 << 20;  // FUSE_MAX_MAX_PAGES of libfuse 3.14
+  state.usage().buffer_bytes = 0;
+  state.usage().max_buffer_bytes = options_.max_requests * kMostBytesOfARequest;
+}
+
+void FileSystem::ShrinkCaches() {
+  open_files_.GiveUpIdle();
+  buffers_.Shrink();
+}
 
 void FileSystem::StopThreads() {
   open_files_.StopIdling();
@@ -228,6 +240,7 @@ void ReplyError(fuse_req_t request, const Error& error, const char* operation, I
   switch (error.code()) {
     case Code::kNoSpace:
     case Code::kReadOnly:
+    case Code::kTooManyOpen:
       if (WorthALine()) log::warn("{} of inode {}: {}", operation, inode.value, error.message());
       break;
     case Code::kIo:

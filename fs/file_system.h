@@ -17,6 +17,7 @@
 #include "base/access_times.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "fs/buffer_pool.h"
 #include "fs/commit_waiter.h"
 #include "fs/open_table.h"
 #include "fs/transport.h"
@@ -33,6 +34,9 @@ struct FileSystemOptions {
   InodeId root = kRootInode;           // what is mounted: the cluster's root, or subdir=
   std::string cluster_directory;       // for user.pxfs.cluster
   volumes::HeatTable* heat = nullptr;  // outlives the file system; null: heat is not counted
+  size_t max_open = ConnectionState::kMaxOpenInodes;  // inodes that are open at once
+  size_t max_descriptors = 512;                       // of objects
+  size_t max_requests = 16;                           // that run at once: the transport's threads
 };
 
 // What went which way, since the mount began. Passthrough hides the bytes that are really read and
@@ -60,6 +64,9 @@ class FileSystem {
   // Ends the threads that tell the kernel something or answer requests by themselves, as they must
   // before the FUSE session that they do it by.
   void StopThreads();
+  // Memory is short: gives up what nobody uses.
+  void ShrinkCaches();
+  BufferPool& buffers() { return buffers_; }
   const FileSystemOptions& options() const { return options_; }
   RouteCounters& counters() { return counters_; }
   void CountOpen(InodeId inode, const OpenTable::Opened& opened);
@@ -127,6 +134,7 @@ class FileSystem {
   const FileSystemOptions options_;
   OpenTable open_files_;
   CommitWaiter commit_waiter_;
+  BufferPool buffers_;
   RouteCounters counters_;
   // Until the mount is there nobody reads.
   std::atomic<AccessTimes> access_times_{AccessTimes{AccessTimes::Rule::kNever, false}};
@@ -138,7 +146,8 @@ class FileSystem {
 };
 
 // Replies with the error's errno. What a healthy file system does not answer (I/O, corruption,
-// unavailable) is logged; that there is no space, or no leave to write, as a warning once a second.
+// unavailable) is logged; that there is no space, no leave to write or nothing more to be opened,
+// as a warning once a second.
 void ReplyError(fuse_req_t request, const Error& error, const char* operation, InodeId inode);
 
 // As ReplyError, for an operation on the inode itself: one that is gone is ESTALE, upon which the

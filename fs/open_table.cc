@@ -36,7 +36,13 @@ OpenTable::Turn::~Turn() {
 }
 
 OpenTable::OpenTable(const Environment& environment, ConnectionState& state)
-    : env_(environment), state_(state) {
+    : env_(environment),
+      state_(state),
+      descriptors_(environment.max_descriptors, state.usage().descriptors) {
+  state_.usage().descriptors = 0;  // the dead daemon's are closed
+  state_.usage().max_descriptors = env_.max_descriptors;
+  state_.usage().max_open = env_.max_open;
+  state_.usage().max_idle = std::min(kIdleBackings, env_.max_open);
   // Records of an earlier daemon. They are dense from the start, apart from those given back.
   const auto records = state_.open_records();
   for (uint32_t i = 0; i < records.size() && next_record_ == i; ++i) {
@@ -104,14 +110,13 @@ void OpenTable::SetCounts(const meta::CallContext& ctx, OpenFile& file, OpenCoun
 
 OpenRecord* OpenTable::TakeRecord(InodeId inode) {
   std::lock_guard lock(free_mutex_);
+  if (records_used() >= env_.max_open) return nullptr;
   uint32_t index;
   if (!free_records_.empty()) {
     index = free_records_.back();
     free_records_.pop_back();
-  } else if (next_record_ < state_.open_records().size()) {
-    index = next_record_++;
   } else {
-    return nullptr;
+    index = next_record_++;
   }
   OpenRecord& record = state_.open_records()[index];
   record.volume = 0;
@@ -129,18 +134,18 @@ Result<OpenTable::Turn> OpenTable::FindOrAdd(InodeId inode) {
     std::shared_ptr<OpenFile> file;
     {
       std::lock_guard lock(shard.mutex);
-      auto& slot = shard.files[inode];
-      if (!slot) {
-        OpenRecord* record = TakeRecord(inode);
-        if (!record) {
-          shard.files.erase(inode);
-          return Fail(
-              Code::kTooManyOpen,
-              "more than " + std::to_string(ConnectionState::kMaxOpenInodes) + " open inodes");
-        }
-        slot = std::make_shared<OpenFile>(inode, record);
+      const auto found = shard.files.find(inode);
+      if (found != shard.files.end()) {
+        file = found->second;
+      } else if (OpenRecord* record = TakeRecord(inode)) {
+        file = std::make_shared<OpenFile>(inode, record);
+        shard.files.emplace(inode, file);
       }
-      file = slot;
+    }
+    if (!file) {
+      if (GiveUpOldestIdle()) continue;
+      return Fail(Code::kTooManyOpen, "this mount has " + std::to_string(env_.max_open) +
+                                          " inodes open, and may have no more (max_open)");
     }
     Turn turn(*this, std::move(file));
     if (!turn->dead) return turn;
@@ -284,8 +289,7 @@ void OpenTable::Register(OpenFile& file, UniqueFd fd, bool writable, bool passth
                 id.error().message());
     }
   }
-  file.fd = std::make_shared<UniqueFd>(std::move(fd));
-  file.fd_writable = writable;
+  descriptors_.Give(file.shared_from_this(), std::move(fd), writable);
 }
 
 void OpenTable::GiveUp(Turn& file) {
@@ -464,7 +468,7 @@ Result<std::shared_ptr<UniqueFd>> OpenTable::ReadElsewhere(const meta::CallConte
   if (file->fd && file->fd != failed) return file->fd;  // somebody else has looked already
   // Who writes has the primary, and what the kernel reads itself is not for us to exchange.
   if (file->written() || file->record->backing_id > 0) return Fail(Code::kIo, "reading an object");
-  tried.push_back(VolumeId(file->record->volume));
+  if (failed) tried.push_back(VolumeId(file->record->volume));
   auto location = file.Outside([&] { return env_.metadata->Locate(ctx, inode); });
   if (!location) return Fail(location.error());
   for (const meta::Replica* replica : env_.volumes->Readable(*location)) {
@@ -476,15 +480,15 @@ Result<std::shared_ptr<UniqueFd>> OpenTable::ReadElsewhere(const meta::CallConte
       tried.push_back(replica->volume);
       continue;
     }
-    log::warn("inode {}: volume {} cannot be read; reading on from {}", inode.value,
-              file->record->volume, volume->name());
+    if (failed)
+      log::warn("inode {}: volume {} cannot be read; reading on from {}", inode.value,
+                file->record->volume, volume->name());
     EndLoad(*file, file->loads);
     file->volume = volume;
     file->record->volume = replica->volume.value;
     file->record->object_generation = replica->object_generation;
     file->name_durable = false;
-    file->fd = std::make_shared<UniqueFd>(std::move(*fd));
-    file->fd_writable = false;
+    descriptors_.Give(file.shared(), std::move(*fd), false);
     for (uint32_t left = file->opens(); left > 0; --left) BeginLoad(*file);
     return file->fd;
   }
@@ -599,9 +603,9 @@ Result<std::shared_ptr<UniqueFd>> OpenTable::Descriptor(InodeId inode, bool writ
       PXFS_ASSIGN(f.volume, env_.volumes->Require(VolumeId(f.record->volume)));
     }
     PXFS_ASSIGN(UniqueFd fd, f.volume->OpenObject(f.object(), writable ? O_RDWR : O_RDONLY));
-    f.fd = std::make_shared<UniqueFd>(std::move(fd));
-    f.fd_writable = writable;
+    descriptors_.Give(file->shared(), std::move(fd), writable);
   }
+  f.fd_used = true;
   return f.fd;
 }
 
@@ -704,19 +708,46 @@ void OpenTable::IdleLoop() {
       continue;
     }
     const auto expiry = idle_.front().since + kIdleTime;
-    if (idle_.size() <= kIdleBackings && std::chrono::steady_clock::now() < expiry) {
+    if (idle_.size() <= kIdleBackings && idle_.front().ticket >= give_up_ &&
+        std::chrono::steady_clock::now() < expiry) {
       idle_changed_.wait_until(lock, expiry + kIdleSlack);
       continue;
     }
     const Idle oldest = std::move(idle_.front());
     idle_.pop_front();
     lock.unlock();
-    {
-      Turn file(*this, oldest.file);
-      if (!file->dead && file->idle_ticket == oldest.ticket) Remove(file);
-    }
+    EndIdling(oldest);
     lock.lock();
   }
+}
+
+// False: it has been opened again, or has gone already.
+bool OpenTable::EndIdling(const Idle& idle) {
+  Turn file(*this, idle.file);
+  if (file->dead || file->idle_ticket != idle.ticket) return false;
+  Remove(file);
+  return true;
+}
+
+bool OpenTable::GiveUpOldestIdle() {
+  for (;;) {
+    Idle oldest;
+    {
+      std::lock_guard lock(idle_mutex_);
+      if (idle_.empty()) return false;
+      oldest = std::move(idle_.front());
+      idle_.pop_front();
+    }
+    if (EndIdling(oldest)) return true;
+  }
+}
+
+void OpenTable::GiveUpIdle() {
+  {
+    std::lock_guard lock(idle_mutex_);
+    give_up_ = next_ticket_;
+  }
+  idle_changed_.notify_one();
 }
 
 void OpenTable::DropIdle(InodeId inode) {

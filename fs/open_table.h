@@ -46,13 +46,14 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "fs/connection_state.h"
+#include "fs/descriptor_pool.h"
 #include "fs/transport.h"
 #include "meta/service.h"
 #include "volumes/volume.h"
 
 namespace pxfs::fs {
 
-class OpenFile {
+class OpenFile : public std::enable_shared_from_this<OpenFile> {
  public:
   OpenFile(InodeId id, OpenRecord* shared_record) : inode(id), record(shared_record) {}
 
@@ -75,10 +76,12 @@ class OpenFile {
   uint32_t commit_copies = 0;
   std::shared_mutex writes;  // held shared over a write of such a file, alone over its commit
   std::shared_ptr<volumes::Volume> volume;
-  // Of the object, for what does not go by passthrough; opened when first needed. Shared, so that
-  // I/O under way keeps the one that it began with.
+  // Of the object, for what does not go by passthrough; opened when needed, closed when there are
+  // too many (DescriptorPool). Shared, so that I/O under way keeps the one that it began with.
   std::shared_ptr<UniqueFd> fd;
   bool fd_writable = false;
+  bool fd_used = false;                            // since the pool looked last
+  bool pooled = false;                             // in its queue
   meta::Timestamp atime, mtime;                    // as metadata has them
   uint64_t size_bytes = 0;                         // when it was bound to its object
   std::chrono::steady_clock::time_point chosen{};  // when the object was chosen among the copies
@@ -156,6 +159,9 @@ class OpenTable {
     const volumes::VolumeSet* volumes;
     Transport* transport;
     SessionId session;
+    // Of inodes that are open or idle; at most ConnectionState::kMaxOpenInodes.
+    size_t max_open = ConnectionState::kMaxOpenInodes;
+    size_t max_descriptors = 512;  // of objects
   };
 
   // Takes over the records that `state` holds.
@@ -176,7 +182,7 @@ class OpenTable {
   enum class Mode { kRead, kWrite };
   // Counts an open of the inode, and gets the write grant for the first writer. `created`: the
   // location as MetadataService::Create returned it, with the grant, which is given back where the
-  // mode is kRead.
+  // mode is kRead. kTooManyOpen: max_open others are open; idle ones are given up for it.
   Result<Opened> Open(const meta::CallContext& ctx, InodeId inode, Mode mode,
                       const meta::Location* created = nullptr);
   // Counts a release. The last writer's commits size and times to metadata.
@@ -205,6 +211,9 @@ class OpenTable {
   // done.
   Result<uint32_t> Commit(InodeId inode);
 
+  // Memory is short: lets go of all files that are idle, in a moment.
+  void GiveUpIdle();
+
   // The session that had the write grants is gone: gets them again for this mount's.
   void RegainGrants();
 
@@ -216,11 +225,12 @@ class OpenTable {
   bool IsWritten(InodeId inode);
   // The kernel has a backing for the inode.
   bool HasBacking(InodeId inode);
-  // A descriptor of the object of an open file. kStale: the mount does not have it open.
+  // A descriptor of the object of an open file. kStale: the mount does not have it open. kNotFound:
+  // the object is gone, as can happen to a reader whose copy others have replaced since.
   Result<std::shared_ptr<UniqueFd>> Descriptor(InodeId inode, bool writable);
-  // Another object of the same content, after reading `failed` gave EIO; the open file goes on with
-  // it. `tried`: volumes that need not be tried again. kIo: there is none, or the file cannot
-  // change its object now.
+  // Another object of the same content, after reading `failed` gave EIO (null: Descriptor found
+  // none); the open file goes on with it. `tried`: volumes that need not be tried again. kIo: there
+  // is none, or the file cannot change its object now.
   Result<std::shared_ptr<UniqueFd>> ReadElsewhere(const meta::CallContext& ctx, InodeId inode,
                                                   const std::shared_ptr<UniqueFd>& failed,
                                                   std::vector<VolumeId>& tried);
@@ -244,12 +254,16 @@ class OpenTable {
   };
   struct Idle {
     std::shared_ptr<OpenFile> file;
-    uint64_t ticket;
-    std::chrono::steady_clock::time_point since;
+    uint64_t ticket = 0;
+    std::chrono::steady_clock::time_point since{};
   };
 
   Shard& ShardOf(InodeId inode) { return shards_[std::hash<InodeId>{}(inode) % shards_.size()]; }
+  // kTooManyOpen.
   Result<Turn> FindOrAdd(InodeId inode);
+  // Makes room for another record. False: nobody is idle.
+  bool GiveUpOldestIdle();
+  bool EndIdling(const Idle& idle);
   std::shared_ptr<OpenFile> Peek(InodeId inode);
   // Binds the file to the object that takes its writes and gets the grant for it.
   Status BeginWriting(const meta::CallContext& ctx, Turn& file, const meta::Location* created);
@@ -282,11 +296,13 @@ class OpenTable {
   // Opens of the file in the load of its volume.
   void BeginLoad(OpenFile& file);
   void EndLoad(OpenFile& file, uint32_t opens);
+  // Null: there are max_open.
   OpenRecord* TakeRecord(InodeId inode);
   void IdleLoop();
 
   const Environment env_;
   ConnectionState& state_;
+  DescriptorPool descriptors_;
   std::array<Shard, 64> shards_;
 
   std::mutex counted_mutex_;
@@ -297,11 +313,14 @@ class OpenTable {
   std::mutex free_mutex_;
   std::vector<uint32_t> free_records_;  // given back; guarded by free_mutex_
   uint32_t next_record_ = 0;            // never used so far; guarded by free_mutex_
+  // More than max_open where an earlier daemon was allowed more; guarded by free_mutex_.
+  size_t records_used() const { return next_record_ - free_records_.size(); }
 
   std::mutex idle_mutex_;
   std::condition_variable idle_changed_;
   std::deque<Idle> idle_;  // oldest first
   uint64_t next_ticket_ = 1;
+  uint64_t give_up_ = 0;  // idle ones with tickets below it go at once
   bool stopping_ = false;
   std::thread idle_thread_;
 };

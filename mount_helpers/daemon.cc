@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,7 +14,9 @@
 #include <memory>
 #include <thread>
 
+#include "base/descriptor_limit.h"
 #include "base/logging.h"
+#include "base/memory_pressure.h"
 #include "base/mount_registry.h"
 #include "base/pass_descriptor.h"
 #include "cli/cluster.h"
@@ -79,22 +80,15 @@ class Daemon {
   fs::CacheRevoker revoker_;
   SessionId session_id_;
   bool session_is_new_ = true;
+  fs::DevFuseTransport::Options transport_options_;
   std::unique_ptr<fs::DevFuseTransport> transport_;
   std::unique_ptr<fs::FileSystem> file_system_;
   std::unique_ptr<fs::Session> session_;
   std::atomic<bool> present_{false};  // the mount is at its mount point
   std::unique_ptr<MountWatcher> watcher_;
   std::unique_ptr<HandOverWatcher> orders_;
+  std::unique_ptr<MemoryPressure> pressure_;
 };
-
-// Passthrough needs no descriptor per open file, the daemon's own route does.
-void RaiseDescriptorLimit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
-    log::warn("raising the limit of open files: {}", std::strerror(errno));
-}
 
 std::string LogFileFor(const MountOptions& options, const ClusterIdentity& identity) {
   if (!options.log_file.empty()) return options.log_file;
@@ -174,7 +168,7 @@ Status Daemon::OpenMetadataSession() {
 }
 
 void Daemon::MakeTransport(UniqueFd device) {
-  fs::DevFuseTransport::Options transport_options;
+  fs::DevFuseTransport::Options& transport_options = transport_options_;
   // Registering a backing takes CAP_SYS_ADMIN.
   transport_options.passthrough = options_.passthrough != Passthrough::kOff && IsRoot();
   const auto processors = static_cast<int>(std::thread::hardware_concurrency());
@@ -208,6 +202,9 @@ Status Daemon::Prepare() {
   fs_options.cluster_directory = cluster_->identity().directory;
   heat_ = cli::OpenHeatTable(cluster_->identity());
   fs_options.heat = heat_.get();
+  fs_options.max_open = options_.max_open;
+  fs_options.max_descriptors = ObjectDescriptors();
+  fs_options.max_requests = static_cast<size_t>(transport_options_.threads);
   if (!options_.subdirectory.empty()) {
     auto root = cluster_->metadata().Resolve({.session = session_id_}, kRootInode,
                                              options_.subdirectory, true);
@@ -313,6 +310,10 @@ void Daemon::Ready() {
     orders_ = std::move(*orders);
   else
     log::error("this mount cannot be upgraded: {}", orders.error().message());
+  if (auto pressure = MemoryPressure::Watch([this] { file_system_->ShrinkCaches(); }))
+    pressure_ = std::move(*pressure);
+  else
+    log::info("idle files are kept when memory is short: {}", pressure.error().message());
   present_ = true;
   if (host_) host_->MountReady();
 }
@@ -352,6 +353,7 @@ void Daemon::Finish() {
   const pid_t supervisor = ::getppid();
   orders_.reset();
   watcher_.reset();
+  pressure_.reset();
   session_.reset();
   file_system_.reset();
   transport_.reset();

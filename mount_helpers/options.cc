@@ -35,6 +35,8 @@ Options (-o):
   max_inodes=N                how many inodes the metadata service keeps in memory, and names as
                                 many: about 0.8 KiB for one of each (200000; where another process
                                 serves the cluster, that one's --max-inodes counts)
+  max_open=N                  how many files may be open at once (1048576, which is the most); opening
+                                one more fails with ENFILE
   hot_cool_down=SECONDS       how long copies that were made because a file was wanted by many stay
                                 when it is so no more (600; as max_inodes)
   log_file=FILE, log_level=trace|debug|info|warn|error|off
@@ -92,12 +94,13 @@ Result<double> Seconds(const std::string& option, const std::string& text) {
   return value;
 }
 
-Result<size_t> MaxInodes(const std::string& option, const std::string& text) {
-  constexpr size_t kLeast = 1000, kMost = 1'000'000'000;
+Result<size_t> Number(const std::string& option, const std::string& text, size_t least,
+                      size_t most) {
   size_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < kLeast || number > kMost)
-    return Fail(Code::kInvalid, "option " + option + "=" + text + ": give a number from 1000 on");
+  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most)
+    return Fail(Code::kInvalid, "option " + option + "=" + text + ": give a number from " +
+                                    std::to_string(least) + " to " + std::to_string(most));
   return number;
 }
 
@@ -150,7 +153,9 @@ Status ApplyOption(MountOptions& options, std::string name, const std::string& v
   } else if (name == "lock_wait") {
     PXFS_ASSIGN(options.lock_wait_seconds, Seconds(name, value));
   } else if (name == "max_inodes") {
-    PXFS_ASSIGN(options.max_inodes, MaxInodes(name, value));
+    PXFS_ASSIGN(options.max_inodes, Number(name, value, 1000, 1'000'000'000));
+  } else if (name == "max_open") {
+    PXFS_ASSIGN(options.max_open, Number(name, value, 16, 1 << 20));
   } else if (name == "hot_cool_down") {
     PXFS_ASSIGN(options.hot_cool_down_seconds, Seconds(name, value));
   } else if (name == "subdir" && !value.empty()) {

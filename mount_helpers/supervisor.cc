@@ -83,7 +83,8 @@ class Supervisor {
   bool Disconnected() const;
 
   void Serve(UniqueFd connection);
-  cli::UpgradeReply Upgrade(const cli::UpgradeRequest& request);
+  cli::UpgradeReply Upgrade(const std::string& wanted);
+  cli::MountUsage Usage() const;
   // The daemon has said that it serves, and goes on to be there; else why not.
   Status AwaitReadiness(int status);
   // Starts a daemon and waits until it serves; what does not is ended.
@@ -254,10 +255,20 @@ Status Supervisor::StartAndAwait(const std::string& program) {
   return ready;
 }
 
-cli::UpgradeReply Supervisor::Upgrade(const cli::UpgradeRequest& request) {
+// The daemon need not answer for that.
+cli::MountUsage Supervisor::Usage() const {
+  const fs::ConnectionState::Inodes inodes = state_->CountInodes();
+  const fs::Usage& usage = state_->usage();
+  return {.open = {inodes.open, usage.max_open},
+          .idle = {inodes.idle, usage.max_idle},
+          .descriptors = {usage.descriptors, usage.max_descriptors},
+          .buffer_bytes = {usage.buffer_bytes, usage.max_buffer_bytes}};
+}
+
+cli::UpgradeReply Supervisor::Upgrade(const std::string& wanted) {
   cli::UpgradeReply reply;
   reply.old_version = PXFS_VERSION;
-  const std::string program = request.program.empty() ? upgrade_path_ : request.program;
+  const std::string program = wanted.empty() ? upgrade_path_ : wanted;
   const auto version = CheckProgram(program, arguments_, state_->fd());
   if (!version) {
     reply.problem = version.error().message();
@@ -292,15 +303,19 @@ cli::UpgradeReply Supervisor::Upgrade(const cli::UpgradeRequest& request) {
 }
 
 void Supervisor::Serve(UniqueFd connection) {
-  const auto request = cli::ReceiveUpgradeRequest(connection.get());
+  const auto order = cli::ReceiveOrder(connection.get());
+  // In all this, who asked may be gone; that changes nothing.
+  if (order && order->kind == cli::MountOrder::Kind::kUsage) {
+    (void)cli::SendUsage(connection.get(), Usage());
+    return;
+  }
   cli::UpgradeReply reply;
-  if (request) {
-    reply = Upgrade(*request);
+  if (order) {
+    reply = Upgrade(order->program);
   } else {
     reply.old_version = PXFS_VERSION;
-    reply.problem = request.error().message();
+    reply.problem = order.error().message();
   }
-  // Who asked may be gone; that changes nothing.
   (void)cli::SendUpgradeReply(connection.get(), reply);
   connection.reset();
   if (!reply.problem.empty() || ended_) return;

@@ -15,6 +15,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/descriptor_limit.h"
 #include "base/logging.h"
 #include "rpc/frame_stream.h"
 #include "rpc/handler_table.h"
@@ -29,6 +30,7 @@ namespace {
 
 // Anybody may connect, but one user not without end: each connection costs a thread.
 constexpr size_t kMaxConnectionsPerUser = 128;
+// All together, where there are descriptors enough.
 constexpr size_t kMaxConnections = 8192;
 // A peer that neither says hello nor takes its reply for this long is dropped.
 constexpr timeval kPatience{30, 0};
@@ -85,6 +87,7 @@ class UnixServer : public Server {
   bool stopped_ = false;  // guarded by lifecycle_
   std::atomic<bool> listening_ = false, stopping_ = false;
 
+  const size_t max_connections_ = std::min(kMaxConnections, ConnectionDescriptors());
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   Connections connections_, ended_;
@@ -160,9 +163,9 @@ void UnixServer::Adopt(UniqueFd socket) {
     return;
   }
   std::lock_guard lock(mutex_);
-  if (connections_.size() >= kMaxConnections) {
+  if (connections_.size() >= max_connections_) {
     log::warn("{}: refused a connection of user {}: there are {}", listener_.path, credentials->uid,
-              kMaxConnections);
+              max_connections_);
     return;
   }
   const auto connection = connections_.emplace(connections_.end(), std::move(socket));

@@ -37,12 +37,12 @@ Result<int> Upgrade(const Command& command, const Arguments& arguments) {
   PXFS_ASSIGN(const ClusterIdentity identity, ReadIdentity(directory));
   PXFS_ASSIGN(const MountRecord mount, FindMount(ListMountRecords(identity.run_directory()),
                                                  arguments.mountpoint, identity.directory));
-  UpgradeRequest request;
+  std::string program;
   if (!arguments.program.empty()) {
-    PXFS_ASSIGN(request.program, CanonicalPath(arguments.program));
+    PXFS_ASSIGN(program, CanonicalPath(arguments.program));
   }
   const auto reply = AskForUpgrade(MountControlPath(identity.run_directory(), mount.supervisor_pid),
-                                   request, kPatience);
+                                   program, kPatience);
   if (!reply) return Fail(reply.error().WithContext(mount.mountpoint));
   if (!reply->problem.empty())
     return Fail(Code::kUnavailable, mount.mountpoint + ": not upgraded, version " +

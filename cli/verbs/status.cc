@@ -1,8 +1,10 @@
 #include <cstdio>
+#include <optional>
 
 #include "base/bytes.h"
 #include "base/mount_registry.h"
 #include "cli/job_counts.h"
+#include "cli/mount_control.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "cli/volume_report.h"
@@ -11,22 +13,41 @@
 namespace pxfs::cli {
 namespace {
 
+struct Mounted {
+  MountRecord record;
+  std::optional<MountUsage> usage;  // none: it is not for us to know, or nobody tells just now
+};
+
 struct State {
   ClusterIdentity identity;
   bool served = false;
   std::vector<meta::VolumeInfo> volumes;
-  std::vector<MountRecord> mounts;
+  std::vector<Mounted> mounts;
   meta::Statistics statistics;
   std::map<std::string, uint64_t> jobs;
   meta::CopyCensus census;
 };
+
+// The mounts of the cluster. What they use is told to root and to who mounted.
+std::vector<Mounted> CollectMounts(const ClusterIdentity& identity) {
+  constexpr std::chrono::seconds kPatience{1};
+  std::vector<Mounted> mounts;
+  for (const MountRecord& record : ListMountRecords(identity.run_directory())) {
+    const auto usage =
+        AskForUsage(MountControlPath(identity.run_directory(), record.supervisor_pid), kPatience);
+    // Of a program before this one there is nothing to tell.
+    const bool told = usage && usage->open.most != 0;
+    mounts.push_back({record, told ? std::optional(*usage) : std::nullopt});
+  }
+  return mounts;
+}
 
 Result<State> Collect(Cluster& cluster) {
   State state;
   state.identity = cluster.identity();
   state.served = !cluster.embedded();
   PXFS_ASSIGN(state.volumes, cluster.metadata().ListVolumes());
-  state.mounts = ListMountRecords(cluster.identity().run_directory());
+  state.mounts = CollectMounts(cluster.identity());
   PXFS_ASSIGN(state.statistics, cluster.metadata().GetStatistics());
   PXFS_ASSIGN(state.jobs, CountJobs(cluster));
   PXFS_ASSIGN(state.census, cluster.metadata().GetCopyCensus());
@@ -72,6 +93,16 @@ nlohmann::json ReplicationJson(const State& state) {
           {"bytes_per_second", rates.bytes_per_second}};
 }
 
+nlohmann::json UsageJson(const MountUsage& usage) {
+  const auto share = [](const MountUsage::Share& of) {
+    return nlohmann::json{{"used", of.used}, {"max", of.most}};
+  };
+  return {{"open", share(usage.open)},
+          {"idle", share(usage.idle)},
+          {"descriptors", share(usage.descriptors)},
+          {"buffer_bytes", share(usage.buffer_bytes)}};
+}
+
 nlohmann::json ToJson(const State& state) {
   const meta::Statistics& statistics = state.statistics;
   nlohmann::json json = {{"cluster",
@@ -93,12 +124,14 @@ nlohmann::json ToJson(const State& state) {
                          {"replication", ReplicationJson(state)}};
   for (const meta::VolumeInfo& volume : state.volumes)
     json["volumes"].push_back(VolumeJson(volume));
-  for (const MountRecord& mount : state.mounts)
+  for (const auto& [mount, usage] : state.mounts) {
     json["mounts"].push_back({{"mountpoint", mount.mountpoint},
                               {"supervisor_pid", mount.supervisor_pid},
                               {"daemon_pid", mount.daemon_pid},
                               {"transport", mount.transport},
                               {"passthrough", mount.passthrough}});
+    if (usage) json["mounts"].back()["usage"] = UsageJson(*usage);
+  }
   for (const meta::SessionInfo& session : statistics.sessions)
     json["sessions"].push_back({{"id", session.id.value},
                                 {"description", session.description},
@@ -139,10 +172,19 @@ void Print(const State& state) {
               Count(statistics.cached_inodes, "inode").c_str(),
               Count(statistics.cached_names, "name").c_str(), statistics.max_inodes);
   PrintReplication(state);
-  for (const MountRecord& mount : state.mounts)
+  for (const auto& [mount, usage] : state.mounts) {
     std::printf("mount    %s (pid %d, transport %s, passthrough %s)\n",
                 OneLine(mount.mountpoint).c_str(), mount.daemon_pid, mount.transport.c_str(),
                 mount.passthrough ? "on" : "off");
+    if (usage)
+      std::printf(
+          "         %s open (at most %lu), %lu idle (%lu), %lu descriptors (%lu), "
+          "buffers of %s (%s)\n",
+          Count(usage->open.used, "file").c_str(), usage->open.most, usage->idle.used,
+          usage->idle.most, usage->descriptors.used, usage->descriptors.most,
+          FormatBytes(usage->buffer_bytes.used).c_str(),
+          FormatBytes(usage->buffer_bytes.most).c_str());
+  }
   for (const meta::SessionInfo& session : statistics.sessions)
     std::printf("session  %s (%s open for writing)\n", OneLine(session.description).c_str(),
                 Count(session.open_for_write, "file").c_str());

@@ -73,7 +73,7 @@ void TakeBack(FileSystem& fs, const meta::CallContext& ctx, InodeId directory, c
   fs.Forgotten(inode);
 }
 
-// no_object: that the volume did not take its object is what failed.
+// no_object: that the volume did not take its object is what failed, so that another may.
 Result<Created> CreateOnce(FileSystem& fs, const meta::CallContext& ctx, InodeId directory,
                            const char* name, const meta::NewNode& node, OpenTable::Mode mode,
                            bool* no_object) {
@@ -86,7 +86,7 @@ Result<Created> CreateOnce(FileSystem& fs, const meta::CallContext& ctx, InodeId
   auto opened = fs.open_files().Open(ctx, inode, mode, &created);
   if (opened) return Created{created, *opened};
   TakeBack(fs, ctx, directory, name, inode);
-  *no_object = true;
+  *no_object = opened.error() != Code::kTooManyOpen;
   return Fail(opened.error());
 }
 

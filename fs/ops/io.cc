@@ -3,35 +3,23 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <memory>
 #include <vector>
 
 #include "fs/file_system.h"
 #include "fs/ops.h"
 
 namespace pxfs::fs::ops {
-namespace {
-
-// One buffer a thread, as large as the largest request it has seen.
-char* ThreadBuffer(size_t size) {
-  thread_local std::unique_ptr<char[]> buffer;
-  thread_local size_t capacity = 0;
-  if (capacity < size) {
-    buffer = std::make_unique_for_overwrite<char[]>(size);
-    capacity = size;
-  }
-  return buffer.get();
-}
-
-}  // namespace
 
 void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
           fuse_file_info*) noexcept {
   FileSystem& fs = FileSystem::Of(request);
   const InodeId inode = fs.InodeOf(node);
-  auto fd = fs.open_files().Descriptor(inode, false);
-  char* buffer = ThreadBuffer(size);
   std::vector<VolumeId> tried;
+  auto fd = fs.open_files().Descriptor(inode, false);
+  if (!fd && fd.error() == Code::kNotFound)
+    fd = fs.open_files().ReadElsewhere(fs.ContextOf(request), inode, nullptr, tried);
+  const auto memory = fs.buffers().Take(size);
+  char* const buffer = memory.data();
   size_t done = 0;
   while (fd && done < size) {  // the kernel takes a short answer for the end of the file
     const ssize_t n =

@@ -134,7 +134,11 @@ TEST_F(ReportTest, StatusNamesTheMount) {
   ASSERT_EQ(status["mounts"].size(), 1u);
   const nlohmann::json mount = status["mounts"][0];
   EXPECT_EQ(Keys(mount), (std::set<std::string>{"mountpoint", "supervisor_pid", "daemon_pid",
-                                                "transport", "passthrough"}));
+                                                "transport", "passthrough", "usage"}));
+  for (const char* share : {"open", "idle", "descriptors", "buffer_bytes"}) {
+    EXPECT_EQ(Keys(mount["usage"][share]), (std::set<std::string>{"used", "max"})) << share;
+    EXPECT_GT(mount["usage"][share]["max"], 0) << share;
+  }
   EXPECT_EQ(mount["mountpoint"], mnt_);
   EXPECT_EQ(mount["supervisor_pid"], mount_->record().supervisor_pid);
   EXPECT_EQ(mount["daemon_pid"], mount_->record().daemon_pid);
@@ -143,6 +147,7 @@ TEST_F(ReportTest, StatusNamesTheMount) {
   EXPECT_EQ(status["jobs"]["queued"], 0);
   EXPECT_EQ(status["jobs"]["succeeded"], 0);
   EXPECT_THAT(PxfsOk({"status"}), HasSubstr("mount    " + mnt_));
+  EXPECT_THAT(PxfsOk({"status"}), HasSubstr(" open (at most 1048576), "));
   Unmount();
   EXPECT_EQ(PxfsJson({"status"})["mounts"], nlohmann::json::array());
 }

@@ -13,7 +13,7 @@ TEST(Errno, SystemErrorsComeBackAsThemselves) {
        {ENOENT, EEXIST,       ENOTDIR, EISDIR,    ENOTEMPTY, EACCES,  EPERM,      ENOSPC,
         EDQUOT, ENAMETOOLONG, EMLINK,  EXDEV,     EINVAL,    ELOOP,   ENODATA,    ERANGE,
         E2BIG,  EFBIG,        EBUSY,   EROFS,     ESTALE,    ETXTBSY, EOPNOTSUPP, ENOSYS,
-        EMFILE, ENOMEM,       EINTR,   ETIMEDOUT, ENXIO,     EIO}) {
+        ENFILE, ENOMEM,       EINTR,   ETIMEDOUT, ENXIO,     EIO}) {
     EXPECT_EQ(ToErrno(ErrnoCode(error)), error);
   }
 }

@@ -29,6 +29,7 @@ TEST(MountOptions, BothSpellingsOfNames) {
   EXPECT_EQ(ParseArguments({"a", "b", "-opassthrough=off,negative-timeout=0"})->passthrough,
             Passthrough::kOff);
   EXPECT_EQ(ParseArguments({"a", "b", "-o", "max-inodes=20000"})->max_inodes, 20000u);
+  EXPECT_EQ(ParseArguments({"a", "b", "-o", "max-open=16"})->max_open, 16u);
   EXPECT_EQ(ParseArguments({"a", "b", "-o", "hot-cool-down=5"})->hot_cool_down_seconds, 5);
 }
 
@@ -61,6 +62,10 @@ TEST(MountOptions, WhatIsWrongIsNamed) {
       {"max_inodes=999", "max_inodes=999"},
       {"max_inodes=many", "many"},
       {"max_inodes=10k", "10k"},
+      {"max_open=15", "max_open=15"},
+      {"max_open=1048577", "1048577"},
+      {"max_open=-1", "-1"},
+      {"max_open=", "max_open"},
       {"hot_cool_down=never", "never"},
       {"locks=cluster", "locks=cluster"},
       {"allow_other=2", "allow_other=2"}};
