@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "fs/open_table.h"
+#include "fs/open_file.h"
 
 namespace pxfs::fs {
 
