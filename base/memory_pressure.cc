@@ -1,16 +1,11 @@
 #include "base/memory_pressure.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <sstream>
 #include <string>
 #include <utility>
-
-#include "base/logging.h"
 
 namespace pxfs {
 namespace {
@@ -46,33 +41,19 @@ Result<std::unique_ptr<MemoryPressure>> MemoryPressure::Watch(std::vector<Unique
                                                               std::function<void()> relieve) {
   std::unique_ptr<MemoryPressure> self(new MemoryPressure());
   self->triggers_ = std::move(triggers);
-  self->relieve_ = std::move(relieve);
-  self->stop_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
-  if (!self->stop_) return FailErrno(errno, "eventfd");
-  self->thread_ = std::thread([watch = self.get()] { watch->Loop(); });
-  return self;
-}
-
-MemoryPressure::~MemoryPressure() {
-  if (!thread_.joinable()) return;
-  const uint64_t one = 1;
-  if (::write(stop_.get(), &one, sizeof one) < 0) log::error("ending the watch of memory failed");
-  thread_.join();
-}
-
-void MemoryPressure::Loop() {
   std::vector<pollfd> events;
-  for (const UniqueFd& trigger : triggers_) events.push_back({trigger.get(), POLLPRI, 0});
-  events.push_back({stop_.get(), POLLIN, 0});
-  while (events.back().revents == 0) {
-    if (::poll(events.data(), events.size(), -1) < 0) continue;  // interrupted
+  for (const UniqueFd& trigger : self->triggers_) events.push_back({trigger.get(), POLLPRI, 0});
+  const auto look = [relieve = std::move(relieve)](std::span<pollfd> found) {
     bool pressed = false;
-    for (size_t i = 0; i + 1 < events.size(); ++i) {
-      pressed |= (events[i].revents & POLLPRI) != 0;
-      if ((events[i].revents & POLLERR) != 0) events[i].fd = -1;  // its cgroup is gone
+    for (pollfd& event : found) {
+      pressed |= (event.revents & POLLPRI) != 0;
+      if ((event.revents & POLLERR) != 0) event.fd = -1;  // its cgroup is gone
     }
-    if (pressed) relieve_();
-  }
+    if (pressed) relieve();
+    return true;
+  };
+  PXFS_ASSIGN(self->thread_, PollThread::Start(std::move(events), look));
+  return self;
 }
 
 }  // namespace pxfs

@@ -4,9 +4,9 @@
 
 #include <functional>
 #include <memory>
-#include <thread>
 #include <vector>
 
+#include "base/poll_thread.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -16,24 +16,17 @@ class MemoryPressure {
  public:
   // Calls `relieve`, from a thread of its own, when programs of the machine, or of this process's
   // cgroup, were kept waiting for memory for a tenth of the last two seconds; once in two seconds
-  // at most. kNotSupported: the kernel does not tell.
+  // at most. The watch's end waits for that call. kNotSupported: the kernel does not tell.
   static Result<std::unique_ptr<MemoryPressure>> Watch(std::function<void()> relieve);
   // The same whenever poll(2) finds POLLPRI at one of `triggers`.
   static Result<std::unique_ptr<MemoryPressure>> Watch(std::vector<UniqueFd> triggers,
                                                        std::function<void()> relieve);
-  // Waits for `relieve` if it runs.
-  ~MemoryPressure();
-  MemoryPressure(const MemoryPressure&) = delete;
-  MemoryPressure& operator=(const MemoryPressure&) = delete;
 
  private:
   MemoryPressure() = default;
-  void Loop();
 
   std::vector<UniqueFd> triggers_;
-  UniqueFd stop_;
-  std::function<void()> relieve_;
-  std::thread thread_;
+  std::unique_ptr<PollThread> thread_;
 };
 
 }  // namespace pxfs

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "base/json_file.h"
-#include "base/process_end.h"
+#include "base/process.h"
 #include "base/unique_fd.h"
 
 namespace pxfs {

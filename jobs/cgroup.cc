@@ -13,8 +13,8 @@
 #include <sstream>
 #include <thread>
 
+#include "base/process.h"
 #include "base/unique_fd.h"
-#include "jobs/process.h"
 
 namespace pxfs::jobs {
 namespace {

@@ -13,8 +13,8 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/json_file.h"
+#include "base/process.h"
 #include "jobs/as_user.h"
-#include "jobs/process.h"
 
 namespace pxfs::jobs {
 namespace {
@@ -187,7 +187,7 @@ Result<std::string> ImageStore::Unpack(const std::string& name, const proto::Use
     tag = "latest";
     std::string source = "oci-archive:" + reference.path;
     if (name.ends_with(":" + reference.tag)) source += ":" + reference.tag;
-    const Command copy{
+    const ProgramCall copy{
         {"skopeo", "copy", "--insecure-policy", "-q", source, "oci:" + layout + ":" + tag},
         {},
         "",
@@ -196,7 +196,7 @@ Result<std::string> ImageStore::Unpack(const std::string& name, const proto::Use
       return Fail(copied.error().WithContext("image '" + name + "'"));
     }
   }
-  const Command unpack{
+  const ProgramCall unpack{
       {"umoci", "unpack", "--image", layout + ":" + tag, work + "/bundle"}, {}, "", {}};
   if (auto unpacked = RunChecked(unpack, kUnpackTimeout); !unpacked) {
     return Fail(unpacked.error().WithContext("image '" + name + "'"));

@@ -18,9 +18,9 @@
 
 #include "base/json_file.h"
 #include "base/logging.h"
+#include "base/process.h"
 #include "jobs/as_user.h"
 #include "jobs/input_walk.h"
-#include "jobs/process.h"
 #include "jobs/publish.h"
 #include "jobs/staging.h"
 #include "jobs/terminate.h"

@@ -12,9 +12,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_file.h"
+#include "base/process.h"
 #include "base/unique_fd.h"
 #include "jobs/bundle.h"
-#include "jobs/process.h"
 
 namespace pxfs::jobs {
 namespace {
@@ -189,7 +189,7 @@ Result<ContainerProcesses> OciRuntime::Create(const CreateContainer& request) co
   if (::pipe2(fds, O_CLOEXEC) != 0) return FailErrno(errno, "pipe");
   UniqueFd read_end(fds[0]), write_end(fds[1]);
 
-  Command conmon;
+  ProgramCall conmon;
   conmon.argv = {"conmon",
                  "--api-version",
                  "1",
@@ -238,7 +238,7 @@ Result<ContainerProcesses> OciRuntime::Create(const CreateContainer& request) co
 }
 
 Status OciRuntime::Start(const std::string& id) const {
-  Command command;
+  ProgramCall command;
   command.argv = CommandPrefix();
   command.argv.insert(command.argv.end(), {"start", id});
   auto started = RunChecked(command, kCommandTimeout);
@@ -248,10 +248,10 @@ Status OciRuntime::Start(const std::string& id) const {
 }
 
 Result<std::string> OciRuntime::State(const std::string& id) const {
-  Command command;
+  ProgramCall command;
   command.argv = CommandPrefix();
   command.argv.insert(command.argv.end(), {"state", id});
-  PXFS_ASSIGN(const Finished finished, Run(command, kCommandTimeout));
+  PXFS_ASSIGN(const ProgramEnd finished, RunProgram(command, kCommandTimeout));
   const auto json = nlohmann::json::parse(finished.output, nullptr, /*allow_exceptions=*/false);
   if (finished.status != 0 || !json.is_object() || !json.contains("status") ||
       !json["status"].is_string()) {
@@ -280,7 +280,7 @@ Status OciRuntime::Delete(const std::string& id) const {
     if (error) return FailErrno(error.value(), state);
   }
   if (::access(state.c_str(), F_OK) == 0) {
-    Command command;
+    ProgramCall command;
     command.argv = CommandPrefix();
     command.argv.insert(command.argv.end(), {"delete", "--force", id});
     PXFS_TRY(RunChecked(command, kCommandTimeout));

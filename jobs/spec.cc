@@ -5,7 +5,7 @@
 #include <charconv>
 #include <climits>
 
-#include "jobs/units.h"
+#include "base/quantities.h"
 
 namespace pxfs::jobs {
 namespace {
@@ -174,6 +174,8 @@ const Field kFields[] = {
     {"time", false,
      [](proto::JobSpec& s, std::string_view v) -> Status {
        PXFS_ASSIGN(const auto limit, ParseDuration(v));
+       if (limit < std::chrono::milliseconds(1))
+         return Fail(Code::kInvalid, "'" + std::string(v) + "' is no time to run in");
        s.set_time_limit_ms(static_cast<uint64_t>(limit.count()));
        return {};
      }},

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "jobs/process.h"
+#include "base/process.h"
 
 namespace pxfs::jobs {
 namespace {

@@ -4,8 +4,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <thread>
 
+#include "base/poll_thread.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -16,24 +16,18 @@ inline constexpr int kHandedOver = 3;
 
 class HandOverWatcher {
  public:
-  // Calls `hand_over` once, from a thread of its own, when a byte arrives at `orders`.
+  // Calls `hand_over` once, from a thread of its own, when a byte arrives at `orders`. The
+  // watcher's end waits for that call.
   static Result<std::unique_ptr<HandOverWatcher>> Start(UniqueFd orders,
                                                         std::function<void()> hand_over);
-  // Waits for `hand_over` if it has begun.
-  ~HandOverWatcher();
-  HandOverWatcher(const HandOverWatcher&) = delete;
-  HandOverWatcher& operator=(const HandOverWatcher&) = delete;
-
   bool began() const { return began_; }
 
  private:
   HandOverWatcher() = default;
-  void Wait();
 
-  UniqueFd orders_, stop_;
-  std::function<void()> hand_over_;
+  UniqueFd orders_;
   std::atomic<bool> began_{false};
-  std::thread thread_;
+  std::unique_ptr<PollThread> thread_;
 };
 
 }  // namespace pxfs::mount_helpers

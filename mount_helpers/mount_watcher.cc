@@ -1,16 +1,11 @@
 #include "mount_helpers/mount_watcher.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <fstream>
 #include <sstream>
 
 #include "base/cluster_directory.h"
-#include "base/logging.h"
 
 namespace pxfs::mount_helpers {
 namespace {
@@ -55,35 +50,20 @@ Result<std::unique_ptr<MountWatcher>> MountWatcher::Start(
     std::function<void()> gone) {
   std::unique_ptr<MountWatcher> watcher(new MountWatcher());
   PXFS_ASSIGN(watcher->mounts_, OpenAt(AT_FDCWD, kMountInfo, O_RDONLY));
-  watcher->stop_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
-  if (!watcher->stop_) return FailErrno(errno, "eventfd");
-  watcher->mount_id_ = FindMountOn(mountpoint).id;
-  if (watcher->mount_id_ == 0) return Fail(Code::kNotFound, mountpoint + ": not a mount point");
-  watcher->options_ = std::move(options);
-  watcher->gone_ = std::move(gone);
-  watcher->thread_ = std::thread([self = watcher.get()] { self->Loop(); });
+  const int watched = FindMountOn(mountpoint).id;
+  if (watched == 0) return Fail(Code::kNotFound, mountpoint + ": not a mount point");
+  const auto look = [watched, options = std::move(options), gone = std::move(gone),
+                     last = std::string()](std::span<pollfd>) mutable {
+    Found now = FindMount([&](int id, const std::string&) { return id == watched; });
+    if (now.id == 0)
+      gone();
+    else if (now.options != last)
+      options(last = std::move(now.options));
+    return now.id != 0;
+  };
+  // The kernel signals a change of the mount table as an exceptional condition.
+  PXFS_ASSIGN(watcher->thread_, PollThread::Start({{watcher->mounts_.get(), POLLPRI, 0}}, look));
   return watcher;
-}
-
-MountWatcher::~MountWatcher() {
-  if (!thread_.joinable()) return;
-  const uint64_t one = 1;
-  if (::write(stop_.get(), &one, sizeof one) < 0) log::error("stopping the mount watcher failed");
-  thread_.join();
-}
-
-void MountWatcher::Loop() {
-  std::string options;
-  for (;;) {
-    const Found now = FindMount([&](int id, const std::string&) { return id == mount_id_; });
-    if (now.id == 0) return gone_();
-    if (now.options != options) options_(options = now.options);
-    // The kernel signals a change of the mount table as an exceptional condition.
-    pollfd events[] = {{mounts_.get(), POLLPRI, 0}, {stop_.get(), POLLIN, 0}};
-    while (::poll(events, 2, -1) < 0 && errno == EINTR) {
-    }
-    if (events[1].revents != 0) return;
-  }
 }
 
 }  // namespace pxfs::mount_helpers

@@ -6,8 +6,8 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 
+#include "base/poll_thread.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -24,17 +24,12 @@ class MountWatcher {
   static Result<std::unique_ptr<MountWatcher>> Start(
       const std::string& mountpoint, std::function<void(const std::string&)> options,
       std::function<void()> gone);
-  ~MountWatcher();
 
  private:
   MountWatcher() = default;
-  void Loop();
 
-  int mount_id_ = 0;
-  UniqueFd mounts_, stop_;
-  std::function<void(const std::string&)> options_;
-  std::function<void()> gone_;
-  std::thread thread_;
+  UniqueFd mounts_;
+  std::unique_ptr<PollThread> thread_;
 };
 
 }  // namespace pxfs::mount_helpers

@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/process_end.h"
+#include "base/process.h"
 
 namespace pxfs::rpc {
 namespace {

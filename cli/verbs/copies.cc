@@ -1,7 +1,7 @@
 // pxfs copies get|set
 #include <cstdio>
 
-#include "cli/byte_size.h"
+#include "base/quantities.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "volumes/copy_settings.h"
@@ -24,35 +24,19 @@ Result<int> Get(const Command& command) {
   return kOk;
 }
 
-// Times may end in s, m, h or d, and rates in what sizes end in.
+// Settings are stored in bytes and seconds.
 Result<std::string> PlainNumber(const std::string& key, const std::string& value) {
   if (key == "rate" || key == "scrub-rate") {
-    PXFS_ASSIGN(const uint64_t bytes, ParseByteSize(value));
+    PXFS_ASSIGN(const uint64_t bytes, ParseSize(value));
     return std::to_string(bytes);
   }
-  if ((key != "grace" && key != "scrub" && key != "commit-timeout") || value.size() < 2)
-    return value;
-  uint64_t unit = 0;
-  switch (value.back()) {
-    case 's':
-      unit = 1;
-      break;
-    case 'm':
-      unit = 60;
-      break;
-    case 'h':
-      unit = 3600;
-      break;
-    case 'd':
-      unit = 24 * 3600;
-      break;
-    default:
-      return value;
+  if (key == "grace" || key == "scrub" || key == "commit-timeout") {
+    PXFS_ASSIGN(const auto time, ParseDuration(value));
+    if (time.count() % 1000 != 0)
+      return Fail(Code::kInvalid, key + "=" + value + ": whole seconds are wanted");
+    return std::to_string(time.count() / 1000);
   }
-  const std::string number = value.substr(0, value.size() - 1);
-  if (number.size() > 9 || number.find_first_not_of("0123456789") != std::string::npos)
-    return Fail(Code::kInvalid, key + "=" + value + ": want a time such as 90s, 10m, 2h or 1d");
-  return std::to_string(std::stoull(number) * unit);
+  return value;
 }
 
 Result<int> Set(const Command& command, const std::vector<std::string>& words) {

@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/cluster_directory.h"
-#include "cli/byte_size.h"
+#include "base/quantities.h"
 #include "cli/output.h"
 #include "cli/tree_files.h"
 #include "cli/verbs/verbs.h"
@@ -97,7 +97,7 @@ Result<int> Run(const Command& command, const Options& options) {
   volumes::BeIdle();
   Scrub scrub(*cluster, command, !options.no_progress && IsTerminal(STDERR_FILENO));
   if (!options.rate.empty()) {
-    PXFS_ASSIGN(const uint64_t rate, ParseByteSize(options.rate));
+    PXFS_ASSIGN(const uint64_t rate, ParseSize(options.rate));
     scrub.SetRate(rate);
   }
   PXFS_TRY(

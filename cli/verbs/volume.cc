@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "base/bytes.h"
-#include "cli/byte_size.h"
+#include "base/quantities.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "cli/volume_lookup.h"
@@ -98,11 +98,11 @@ Status Change(meta::VolumeInfo& volume, const std::string& change) {
     return {};
   }
   if (key == "reserve") {
-    PXFS_ASSIGN(volume.reserve_bytes, ParseByteSize(value));
+    PXFS_ASSIGN(volume.reserve_bytes, ParseSize(value));
     return {};
   }
   if (key == "rate") {
-    PXFS_ASSIGN(volume.copy_rate, ParseByteSize(value));
+    PXFS_ASSIGN(volume.copy_rate, ParseSize(value));
     return {};
   }
   if (value.empty()) {

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "base/bytes.h"
-#include "cli/byte_size.h"
+#include "base/quantities.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "cli/volume_lookup.h"
@@ -75,7 +75,7 @@ Result<int> Drain(const Command& command, const Options& options) {
   if (options.wait) PXFS_TRY(RequireServed(*cluster, "nothing would move"));
   volume.state = meta::VolumeState::kDraining;
   if (!options.rate.empty()) {
-    PXFS_ASSIGN(volume.copy_rate, ParseByteSize(options.rate));
+    PXFS_ASSIGN(volume.copy_rate, ParseSize(options.rate));
   }
   PXFS_TRY(cluster->metadata().UpdateVolume(volume));
   PXFS_TRY(cluster->metadata().Sync());

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "base/bytes.h"
-#include "cli/byte_size.h"
+#include "base/quantities.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "meta/copy_queue.h"
@@ -115,7 +115,7 @@ Status Await(Cluster& cluster, const Options& options) {
 Status Queue(Cluster& cluster, const Plan& plan, const Options& options) {
   if (!options.rate.empty()) {
     meta::VolumeInfo volume = plan.volume;
-    PXFS_ASSIGN(volume.copy_rate, ParseByteSize(options.rate));
+    PXFS_ASSIGN(volume.copy_rate, ParseSize(options.rate));
     PXFS_TRY(cluster.metadata().UpdateVolume(volume));
   }
   std::vector<meta::RecordWrite> items;

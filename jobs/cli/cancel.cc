@@ -1,8 +1,8 @@
 // pxfs-job cancel, also stop
 #include <memory>
 
+#include "base/quantities.h"
 #include "jobs/cli/command.h"
-#include "jobs/units.h"
 
 namespace pxfs::jobs::cli {
 namespace {

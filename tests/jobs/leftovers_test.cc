@@ -45,7 +45,7 @@ TEST_F(LeftoversTest, WhileAJobRunsThereIsSomethingToFind) {
        {"process ", "cgroup: ", "mount: ", "/views/job-", "/staging/job-", "conmon"}) {
     EXPECT_NE(all.find(kind), std::string::npos) << kind << " is not among\n" << all;
   }
-  EXPECT_EQ(Job({"cancel", "--grace", "1s", std::to_string(id)}).status, 0);
+  EXPECT_EQ(Job({"cancel", "--grace", "0s", std::to_string(id)}).status, 0);
   EXPECT_NE(WaitFor(id).status, 0);
 }
 

@@ -7,9 +7,9 @@
 
 #include "base/result.h"
 
-namespace pxfs::jobs {
+namespace pxfs {
 
-// "512", "64k", "1.5G", "2GiB": powers of 1024. kInvalid names the text.
+// Bytes: "512", "64k", "1.5G", "2GiB": powers of 1024. kInvalid names the text.
 Result<uint64_t> ParseSize(std::string_view text);
 
 // "90" and "90s" are seconds; "500ms", "10m", "2h", "1d", "1h30m"; "HH:MM:SS" and "D-HH:MM:SS" as
@@ -19,4 +19,4 @@ Result<std::chrono::milliseconds> ParseDuration(std::string_view text);
 // A number above 0, such as "2" or "0.5". kInvalid names the text.
 Result<double> ParseCpus(std::string_view text);
 
-}  // namespace pxfs::jobs
+}  // namespace pxfs

@@ -1,4 +1,4 @@
-#include "jobs/process.h"
+#include "base/process.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -11,10 +11,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 extern char** environ;
 
-namespace pxfs::jobs {
+namespace pxfs {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -63,28 +64,33 @@ class SpawnAttributes {
   posix_spawnattr_t attributes_;
 };
 
-Result<pid_t> Spawn(const Command& command, int output_fd) {
-  const std::string program = FindProgram(command.argv.at(0));
+Result<pid_t> Spawn(const ProgramCall& call, int output_fd) {
+  const std::string program = FindProgram(call.argv.at(0));
   if (program.empty()) {
-    return Fail(Code::kNotFound, "the program '" + command.argv[0] + "' is not installed");
+    return Fail(Code::kNotFound, "the program '" + call.argv[0] + "' is not installed");
   }
   SpawnActions actions;
   posix_spawn_file_actions_addopen(actions.get(), 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(actions.get(), output_fd, 1);
   posix_spawn_file_actions_adddup2(actions.get(), output_fd, 2);
   // dup2 onto itself takes O_CLOEXEC off in the child.
-  for (const int fd : command.inherited_fds)
-    posix_spawn_file_actions_adddup2(actions.get(), fd, fd);
-  if (!command.directory.empty()) {
-    posix_spawn_file_actions_addchdir_np(actions.get(), command.directory.c_str());
+  for (const int fd : call.inherited_fds) posix_spawn_file_actions_adddup2(actions.get(), fd, fd);
+  if (!call.directory.empty()) {
+    posix_spawn_file_actions_addchdir_np(actions.get(), call.directory.c_str());
   }
-  std::vector<std::string> env;
-  for (char** variable = environ; *variable; ++variable) env.emplace_back(*variable);
-  env.insert(env.end(), command.extra_env.begin(), command.extra_env.end());
+  std::vector<std::string> env = call.extra_env;
+  for (char** variable = environ; *variable; ++variable) {
+    const std::string_view present(*variable);
+    const auto replaces = [name = present.substr(0, present.find('=') + 1)](const auto& extra) {
+      return extra.starts_with(name);
+    };
+    if (std::none_of(call.extra_env.begin(), call.extra_env.end(), replaces))
+      env.emplace_back(present);
+  }
   SpawnAttributes attributes;
   pid_t pid = -1;
   const int error = posix_spawn(&pid, program.c_str(), actions.get(), attributes.get(),
-                                Pointers(command.argv).data(), Pointers(env).data());
+                                Pointers(call.argv).data(), Pointers(env).data());
   if (error != 0) return FailErrno(error, "cannot run " + program);
   return pid;
 }
@@ -121,27 +127,27 @@ std::string LastLine(std::string_view text) {
 
 }  // namespace
 
-Result<Finished> Run(const Command& command, std::chrono::milliseconds timeout) {
+Result<ProgramEnd> RunProgram(const ProgramCall& call, std::chrono::milliseconds timeout) {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) != 0) return FailErrno(errno, "pipe");
   UniqueFd read_end(fds[0]), write_end(fds[1]);
-  PXFS_ASSIGN(const pid_t pid, Spawn(command, write_end.get()));
+  PXFS_ASSIGN(const pid_t pid, Spawn(call, write_end.get()));
   write_end.reset();
-  Finished finished;
+  ProgramEnd finished;
   const auto ended = ReadUntil(read_end.get(), Clock::now() + timeout, finished.output);
   if (!ended || !*ended) ::kill(-pid, SIGKILL);
   finished.status = Reap(pid);
   if (!ended) return Fail(ended.error());
-  if (!*ended) return Fail(Code::kTimeout, command.argv[0] + " did not end in time");
+  if (!*ended) return Fail(Code::kTimeout, call.argv[0] + " did not end in time");
   return finished;
 }
 
-Status RunChecked(const Command& command, std::chrono::milliseconds timeout) {
-  PXFS_ASSIGN(const Finished finished, Run(command, timeout));
+Status RunChecked(const ProgramCall& call, std::chrono::milliseconds timeout) {
+  PXFS_ASSIGN(const ProgramEnd finished, RunProgram(call, timeout));
   if (finished.status == 0) return {};
   const std::string said = LastLine(finished.output);
-  return Fail(Code::kIo, command.argv[0] + " failed with status " +
-                             std::to_string(finished.status) + (said.empty() ? "" : ": " + said));
+  return Fail(Code::kIo, call.argv[0] + " failed with status " + std::to_string(finished.status) +
+                             (said.empty() ? "" : ": " + said));
 }
 
 std::string FindProgram(const std::string& name) {
@@ -173,6 +179,13 @@ Status SendSignal(const UniqueFd& pidfd, int signal) {
   return {};
 }
 
+bool HasEnded(pid_t pid) {
+  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!process) return errno == ESRCH;
+  pollfd end{process.get(), POLLIN, 0};
+  return ::poll(&end, 1, 0) == 1;
+}
+
 bool AwaitEnd(const UniqueFd& pidfd, std::chrono::milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
   while (true) {
@@ -184,4 +197,4 @@ bool AwaitEnd(const UniqueFd& pidfd, std::chrono::milliseconds timeout) {
   }
 }
 
-}  // namespace pxfs::jobs
+}  // namespace pxfs

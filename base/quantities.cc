@@ -1,4 +1,4 @@
-#include "jobs/units.h"
+#include "base/quantities.h"
 
 #include <charconv>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace pxfs::jobs {
+namespace pxfs {
 namespace {
 
 constexpr double kMostSeconds = 10.0 * 365 * 24 * 3600;  // ten years
@@ -78,33 +78,19 @@ Result<uint64_t> ParseSize(std::string_view text) {
   const std::string shown(text);
   double number = 0;
   if (!TakeNumber(text, number)) {
-    return Fail(Code::kInvalid, "'" + shown + "' is not a size (such as 512M or 2G)");
+    return Fail(Code::kInvalid, "'" + shown + "' is not a size (such as 4096, 512M or 1.5G)");
   }
   double factor = 1;
   if (!text.empty()) {
-    switch (std::tolower(static_cast<unsigned char>(text[0]))) {
-      case 'b':
-        break;
-      case 'k':
-        factor = 1024;
-        break;
-      case 'm':
-        factor = 1024.0 * 1024;
-        break;
-      case 'g':
-        factor = 1024.0 * 1024 * 1024;
-        break;
-      case 't':
-        factor = 1024.0 * 1024 * 1024 * 1024;
-        break;
-      default:
-        factor = 0;
-    }
+    // Powers of 1024, from that of bytes itself.
+    constexpr std::string_view kUnits = "bkmgtp";
+    const size_t power =
+        kUnits.find(static_cast<char>(std::tolower(static_cast<unsigned char>(text[0]))));
     const std::string_view rest = text.substr(1);
-    if (factor == 0 ||
-        !(rest.empty() || (factor > 1 && (rest == "B" || rest == "iB" || rest == "b")))) {
-      return Fail(Code::kInvalid, "'" + shown + "' is not a size (such as 512M or 2G)");
-    }
+    const bool spelt = rest.empty() || (power > 0 && (rest == "B" || rest == "iB" || rest == "b"));
+    if (power == std::string_view::npos || !spelt)
+      return Fail(Code::kInvalid, "'" + shown + "' is not a size (such as 4096, 512M or 1.5G)");
+    factor = std::ldexp(1.0, 10 * static_cast<int>(power));
   }
   const double bytes = std::floor(number * factor);
   if (bytes >= static_cast<double>(std::numeric_limits<int64_t>::max())) {
@@ -120,8 +106,8 @@ Result<std::chrono::milliseconds> ParseDuration(std::string_view text) {
     return Fail(Code::kInvalid, "'" + std::string(text) +
                                     "' is not a duration (such as 90s, 10m, 1h30m or 01:30:00)");
   }
-  if (seconds < 0.001 || seconds > kMostSeconds) {
-    return Fail(Code::kInvalid, "'" + std::string(text) + "' is out of range: 1 ms to 10 years");
+  if (seconds > kMostSeconds) {
+    return Fail(Code::kInvalid, "'" + std::string(text) + "' is more than ten years");
   }
   return std::chrono::milliseconds(std::llround(seconds * 1000));
 }
@@ -136,4 +122,4 @@ Result<double> ParseCpus(std::string_view text) {
   return number;
 }
 
-}  // namespace pxfs::jobs
+}  // namespace pxfs
