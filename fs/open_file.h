@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 
 #include "base/ids.h"
@@ -53,14 +54,23 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   bool executable = false;    // some execute bit is set
   uint32_t flags = 0;         // of the inode, as far as its writers are concerned
   bool name_durable = false;  // of the object, by an fsync here
-  bool dead = false;          // out of the table: look up again
-  uint64_t idle_ticket = 0;   // of its newest entry in the idle list
+  // What fdatasync need not write again: since the fsync that made the rest durable this has not
+  // changed, and the file had this size then.
+  std::optional<uint64_t> durable_size_bytes;
+  // Counts what an fsync under way does not cover: another object, another write grant.
+  uint64_t changes = 0;
+  bool dead = false;         // out of the table: look up again
+  uint64_t idle_ticket = 0;  // of its newest entry in the idle list
 
   volumes::ObjectName object() const { return {inode, record->object_generation}; }
   OpenCounts counts() const { return OpenCounts::Unpack(record->counts); }
   uint32_t opens() const { return counts().opens; }
   uint32_t writers() const { return counts().writers; }
   bool written() const { return writers() > 0 || internal_writers > 0; }
+  void Changed() {
+    ++changes;
+    durable_size_bytes.reset();
+  }
   bool in_use() const { return opens() > 0 || internal_writers > 0; }
 };
 

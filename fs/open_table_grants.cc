@@ -21,6 +21,7 @@ Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
       if (!granted) return Fail(granted.error());
     }
   }
+  file->Changed();
   file->flags = granted->attr.flags;
   file->grant_unsure = false;
   file->granted_again = file->written();

@@ -49,6 +49,7 @@ Status OpenTable::BindReplica(OpenFile& file, const meta::Location& location,
   file.record->object_generation = replica.object_generation;
   file.executable = (location.attr.mode & 0111) != 0;
   file.name_durable = false;
+  file.Changed();
   file.atime = location.attr.atime;
   file.mtime = location.attr.mtime;
   file.size_bytes = location.attr.size_bytes;
@@ -176,6 +177,7 @@ Result<std::shared_ptr<UniqueFd>> OpenTable::ReadElsewhere(const meta::CallConte
     file->record->volume = replica->volume.value;
     file->record->object_generation = replica->object_generation;
     file->name_durable = false;
+    file->Changed();
     descriptors_.Give(file.shared(), std::move(*fd), false);
     for (uint32_t left = file->opens(); left > 0; --left) BeginLoad(*file);
     return file->fd;

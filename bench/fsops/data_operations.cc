@@ -57,6 +57,16 @@ void RandomWrite(const Plan& plan, int thread, Recorder& recorder) {
                [&](int fd, off_t offset) { return pwrite(fd, buffer, sizeof buffer, offset); });
 }
 
+// As a database does it to its log.
+void OverwriteAndSync(const Plan& plan, int thread, Recorder& recorder) {
+  const char buffer[kSmallBytes] = {8};
+  RandomBlocks(plan, thread, O_RDWR, recorder, [&](int fd, off_t offset) {
+    const ssize_t n = pwrite(fd, buffer, sizeof buffer, offset);
+    if (fdatasync(fd) != 0) Die("fdatasync");
+    return n;
+  });
+}
+
 void SequentialRead(const Plan& plan, int thread, Recorder& recorder) {
   const int fd = OpenBig(plan, thread, O_RDONLY);
   std::vector<char> buffer(kBlockBytes);
@@ -96,6 +106,8 @@ constexpr Operation kOperations[] = {
      RandomRead},
     {"random_write", "ops/s", "random 4 KiB writes, without fsync", Cold::kNo, false, MakeBigFiles,
      RandomWrite},
+    {"overwrite_sync", "ops/s", "random 4 KiB overwrites, each with fdatasync", Cold::kNo, false,
+     MakeBigFiles, OverwriteAndSync},
     {"seq_read", "MiB/s", "sequential 1 MiB reads, cached", Cold::kNo, true, MakeBigFiles,
      SequentialRead},
     {"seq_read_cold", "MiB/s", "sequential 1 MiB reads, after all caches were dropped",

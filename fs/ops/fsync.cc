@@ -33,24 +33,45 @@ bool Commits(FileSystem& fs, InodeId inode) {
   return file && (*file)->written() && (*file)->commit_copies > 0;
 }
 
+// What an fsync finds.
+struct Present {
+  bool written = false;  // it has writers
+  bool covered = false;  // by an fsync before, but for data and times
+  uint64_t changes = 0;
+};
+
+Present Look(FileSystem& fs, InodeId inode, uint64_t size_bytes) {
+  auto file = fs.open_files().Find(inode);
+  if (!file) return {};
+  return {.written = (*file)->writers() > 0,
+          .covered = (*file)->durable_size_bytes == size_bytes,
+          .changes = (*file)->changes};
+}
+
 // Data first, then size and times, then the store with the file's name: after a power cut there is
-// never a size without its data.
+// never a size without its data. Where bytes have only been overwritten since the last time,
+// fdatasync has nothing to do but the data.
 Status MakeDurable(FileSystem& fs, const meta::CallContext& ctx, InodeId inode, bool data_only) {
   PXFS_ASSIGN(auto fd, fs.open_files().Descriptor(inode, false));
   if ((data_only ? ::fdatasync(fd->get()) : ::fsync(fd->get())) != 0)
     return FailErrno(errno, "fsync of an object");
+  struct stat st;
+  if (::fstat(fd->get(), &st) != 0) return FailErrno(errno, "fstat of an object");
+  const auto size_bytes = static_cast<uint64_t>(st.st_size);
+  const Present present = Look(fs, inode, size_bytes);
+  if (data_only && present.covered) return {};
   PXFS_TRY(MakeNameDurable(fs, inode));
-  bool writing = false;
-  if (auto file = fs.open_files().Find(inode)) writing = (*file)->writers() > 0;
-  if (writing) {
-    struct stat st;
-    if (::fstat(fd->get(), &st) != 0) return FailErrno(errno, "fstat of an object");
+  if (present.written) {
     const Status committed = fs.metadata().CommitContent(ctx, inode, volumes::ContentOf(st));
     // Under commit=close it may be committed already.
     if (!committed && !(committed.error() == Code::kInvalid && Commits(fs, inode)))
       return committed;
   }
-  return fs.metadata().Sync();
+  PXFS_TRY(fs.metadata().Sync());
+  auto file = fs.open_files().Find(inode);
+  if (file && present.written && (*file)->changes == present.changes && (*file)->commit_copies == 0)
+    (*file)->durable_size_bytes = size_bytes;
+  return {};
 }
 
 // Under commit=close: answers once the copies are there, else at once.

@@ -29,6 +29,7 @@ Result<meta::Attr> TruncateOpen(FileSystem& fs, fuse_req_t request, InodeId inod
   struct stat st;
   if (::fstat(fd->get(), &st) != 0) return FailErrno(errno, "fstat of an object");
   change.content = volumes::ContentOf(st);
+  if (auto file = fs.open_files().Find(inode)) (*file)->Changed();
   return fs.SetAttr(request, inode, change);
 }
 

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <set>
 #include <thread>
@@ -26,6 +28,7 @@
 #include "meta/keys.h"
 #include "meta/leveldb_engine.h"
 #include "tests/crash/store_inspection.h"
+#include "tests/support/eventually.h"
 #include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
 
@@ -33,6 +36,7 @@ namespace pxfs::test {
 namespace {
 
 constexpr int kWriters = 3;
+constexpr std::chrono::seconds kPatience(60);
 // ext4 keeps whole blocks of what is appended, or none.
 constexpr size_t kBlockBytes = 4096;
 
@@ -189,6 +193,72 @@ class Writer {
   std::atomic<size_t> operations_{0};
 };
 
+// Overwrites the blocks of one file in place, which has copies now and then: each block has the
+// number of the write that it is of, and fdatasync follows each.
+class Overwriter {
+ public:
+  Overwriter(std::string path, uint64_t seed, const std::atomic<bool>& cut)
+      : path_(std::move(path)), cut_(cut), random_(seed) {}
+
+  void Prepare() {
+    const UniqueFd fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    ASSERT_TRUE(fd) << path_ << ": " << std::strerror(errno);
+    ASSERT_EQ(::fsetxattr(fd.get(), "user.pxfs.copies", "2", 1, 0), 0) << std::strerror(errno);
+    for (size_t number = 0; number < kBlocks; ++number) ASSERT_TRUE(Write(fd.get(), number));
+    ASSERT_EQ(::fsync(fd.get()), 0);
+    synced_ = written_;
+  }
+  void Run() {
+    while (Some()) {
+    }
+  }
+  // Returns how many writes a sync had acknowledged.
+  uint64_t Check() const {
+    const UniqueFd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_TRUE(fd) << path_ << ": " << std::strerror(errno);
+    for (size_t number = 0; number < kBlocks; ++number) {
+      Block block{};
+      EXPECT_EQ(
+          ::pread(fd.get(), block.data(), kBlockBytes, static_cast<off_t>(number * kBlockBytes)),
+          static_cast<ssize_t>(kBlockBytes));
+      EXPECT_GE(block[0], synced_[number]) << path_ << ": an older block " << number;
+      EXPECT_LE(block[0], written_[number]) << path_ << ": block " << number;
+      EXPECT_EQ(std::count(block.begin(), block.end(), block[0]), std::ssize(block));
+    }
+    return acknowledged_;
+  }
+
+ private:
+  static constexpr size_t kBlocks = 16;
+
+  bool Write(int fd, size_t number) {
+    Block block;
+    block.fill(++writes_);
+    // It may arrive even if this fails.
+    written_[number] = writes_;
+    return ::pwrite(fd, block.data(), kBlockBytes, static_cast<off_t>(number * kBlockBytes)) ==
+           static_cast<ssize_t>(kBlockBytes);
+  }
+  // Opens it, so that its copies become stale, and closes it, so that new ones are made.
+  bool Some() {
+    const UniqueFd fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
+    if (!fd) return false;
+    for (uint64_t left = random_() % 30; left > 0; --left) {
+      const size_t number = random_() % kBlocks;
+      if (!Write(fd.get(), number) || ::fdatasync(fd.get()) != 0 || cut_) return false;
+      synced_[number] = written_[number];
+      ++acknowledged_;
+    }
+    return true;
+  }
+
+  const std::string path_;
+  const std::atomic<bool>& cut_;
+  std::mt19937_64 random_;
+  uint64_t writes_ = 0, acknowledged_ = 0;
+  std::array<uint64_t, kBlocks> written_{}, synced_{};
+};
+
 class PowerExt4Test : public testing::TestWithParam<const char*> {
  protected:
   static void SetUpTestSuite() {
@@ -271,6 +341,18 @@ class PowerExt4Test : public testing::TestWithParam<const char*> {
     PretendAnotherBoot();
   }
 
+  // Where the copies are that count as good.
+  std::vector<std::string> CurrentObjects(const std::string& path) const {
+    const auto told = RunProgram({Program("pxfs"), "where", path, "--json"});
+    EXPECT_TRUE(told && told->status == 0) << (told ? told->output : "");
+    std::vector<std::string> objects;
+    if (!told) return objects;
+    const auto files = nlohmann::json::parse(told->output, nullptr, /*allow_exceptions=*/false);
+    for (const auto& replica : files.at(0).at("replicas"))
+      if (replica["state"] == "current") objects.push_back(replica["object"]);
+    return objects;
+  }
+
   uint64_t seed_ = 0;
   std::atomic<bool> cut_{false};
   size_t operations_ = 0;
@@ -278,7 +360,7 @@ class PowerExt4Test : public testing::TestWithParam<const char*> {
 };
 
 TEST_P(PowerExt4Test, WhatFsyncAcknowledgedIsThere) {
-  size_t acknowledged = 0;
+  size_t acknowledged = 0, overwritten = 0;
   for (int round = 0; round < Rounds() && !HasFailure(); ++round) {
     std::mt19937_64 random(seed_ + static_cast<uint64_t>(round));
     std::vector<std::unique_ptr<Writer>> writers;
@@ -289,8 +371,12 @@ TEST_P(PowerExt4Test, WhatFsyncAcknowledgedIsThere) {
       writers.push_back(std::make_unique<Writer>(
           directory, static_cast<uint64_t>(round * kWriters + i + 1), random(), cut_));
     }
+    Overwriter overwriter(mounted_->path() + "/r" + std::to_string(round), random(), cut_);
+    ASSERT_NO_FATAL_FAILURE(overwriter.Prepare());
     ASSERT_NO_FATAL_FAILURE(MakeRootDurable());
-    ASSERT_NO_FATAL_FAILURE(WorkUntilTheCut(writers, 20 + random() % 700));
+    std::thread overwriting([&] { overwriter.Run(); });
+    WorkUntilTheCut(writers, 20 + random() % 700);
+    overwriting.join();
     ASSERT_NO_FATAL_FAILURE(KillAll());
     ASSERT_NO_FATAL_FAILURE(Revive());
     const auto problems = InspectCluster(mounted_->cluster().directory());
@@ -298,10 +384,57 @@ TEST_P(PowerExt4Test, WhatFsyncAcknowledgedIsThere) {
     EXPECT_EQ(*problems, std::vector<std::string>());
     ASSERT_STATUS(mounted_->Restart());
     for (const auto& writer : writers) acknowledged += writer->Check();
+    overwritten += overwriter.Check();
   }
   EXPECT_GT(acknowledged, 0u);
+  EXPECT_GT(overwritten, 0u);
   std::cout << Rounds() << " power cuts after " << operations_ << " operations; " << acknowledged
-            << " files whose names and data were acknowledged" << std::endl;
+            << " files whose names and data were acknowledged, " << overwritten
+            << " blocks overwritten in place" << std::endl;
+  EXPECT_STATUS(mounted_->Stop());
+}
+
+// The grant to write makes the other copies stale: that is durable before what is written counts as
+// synced, also where the file has been written and synced before.
+TEST_P(PowerExt4Test, AnOverwriteThatWasSyncedIsInEveryCopyThatCounts) {
+  const std::string path = mounted_->path() + "/file";
+  std::string content(2 * kBlockBytes, '0');
+  const auto overwrite = [&](int fd, char with) {
+    content.assign(content.size(), with);
+    ASSERT_EQ(::pwrite(fd, content.data(), content.size(), 0), std::ssize(content));
+    ASSERT_EQ(::fdatasync(fd), 0);
+  };
+  {
+    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    ASSERT_TRUE(fd) << std::strerror(errno);
+    ASSERT_EQ(::fsetxattr(fd.get(), "user.pxfs.copies", "2", 1, 0), 0) << std::strerror(errno);
+    ASSERT_NO_FATAL_FAILURE(overwrite(fd.get(), '1'));
+  }
+  // Somebody has it open all the time.
+  UniqueFd reader(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  ASSERT_TRUE(Eventually([&] { return CurrentObjects(path).size() == 2; }, kPatience));
+  {
+    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(fd) << std::strerror(errno);
+    ASSERT_NO_FATAL_FAILURE(overwrite(fd.get(), '2'));
+  }
+  ASSERT_TRUE(Eventually([&] { return CurrentObjects(path).size() == 2; }, kPatience));
+  ASSERT_NO_FATAL_FAILURE(MakeRootDurable());
+  {
+    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(fd) << std::strerror(errno);
+    ASSERT_NO_FATAL_FAILURE(overwrite(fd.get(), '3'));
+    EXPECT_STATUS(mounted_->cluster().image()->CutPower());
+  }
+  reader.reset();
+  ASSERT_NO_FATAL_FAILURE(KillAll());
+  ASSERT_NO_FATAL_FAILURE(Revive());
+  ASSERT_STATUS(mounted_->Restart());
+  EXPECT_EQ(ReadFile(path), content);
+  const auto objects = CurrentObjects(path);
+  EXPECT_FALSE(objects.empty());
+  for (const std::string& object : objects) EXPECT_EQ(ReadFile(object), content) << object;
   EXPECT_STATUS(mounted_->Stop());
 }
 
