@@ -61,6 +61,7 @@ Status WriteMountRecord(const std::string& run_directory, const MountRecord& rec
                         {"version", record.version},
                         {"transport", record.transport},
                         {"passthrough", record.passthrough},
+                        {"root_squash", record.root_squash},
                         {"serves_cluster", record.serves_cluster}});
 }
 
@@ -85,6 +86,7 @@ std::vector<MountRecord> ListMountRecords(const std::string& run_directory) {
     record.version = json->value("version", "");
     record.transport = json->value("transport", "");
     record.passthrough = json->value("passthrough", false);
+    record.root_squash = json->value("root_squash", false);
     record.serves_cluster = json->value("serves_cluster", false);
     if (IsAlive(record.supervisor_pid, record.supervisor_started)) {
       records.push_back(std::move(record));

@@ -21,6 +21,7 @@ struct MountRecord {
   std::string version;    // of the program
   std::string transport;  // "dev_fuse", ...
   bool passthrough = false;
+  bool root_squash = false;
   bool serves_cluster = false;  // its daemon hosts the cluster's services (embedded)
 };
 

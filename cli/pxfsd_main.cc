@@ -56,8 +56,9 @@ Status Run(const DaemonOptions& options) {
   const std::string run_directory = cluster->identity().run_directory();
   HostOptions host_options;
   host_options.mountpoint = [run_directory] {
-    const auto mounts = ListMountRecords(run_directory);
-    return mounts.empty() ? std::string() : mounts.front().mountpoint;
+    for (const MountRecord& mount : ListMountRecords(run_directory))
+      if (!mount.root_squash) return mount.mountpoint;
+    return std::string();
   };
   host_options.hot.cool_down = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::duration<double>(options.hot_cool_down_seconds));

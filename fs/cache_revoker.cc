@@ -67,6 +67,7 @@ void CacheRevoker::Drop(const meta::Invalidation& item) {
   int error = 0;
   switch (item.kind) {
     case Kind::kAttr:
+      fs_->PermissionsChanged(item.inode);
       error = fuse_lowlevel_notify_inval_inode(session_, node, -1, 0);
       break;
     case Kind::kContent:

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "base/logging.h"
-#include "fs/caller.h"
 #include "fs/errno.h"
 
 namespace pxfs::fs {
@@ -14,6 +13,7 @@ FileSystem::FileSystem(meta::MetadataService& metadata, const volumes::VolumeSet
                        FileSystemOptions options)
     : metadata_(metadata),
       volumes_(volumes),
+      transport_(transport),
       session_(session),
       options_(std::move(options)),
       open_files_(
@@ -34,16 +34,6 @@ void FileSystem::ShrinkCaches() {
 void FileSystem::StopThreads() {
   open_files_.StopIdling();
   commit_waiter_.Stop();
-}
-
-meta::CallContext FileSystem::ContextOf(fuse_req_t request) const {
-  const fuse_ctx* caller = fuse_req_ctx(request);
-  meta::CallContext ctx;
-  ctx.session = session_;
-  ctx.request = Transport::CurrentRequest();
-  ctx.uid = caller->uid;
-  ctx.gid = caller->gid;
-  return ctx;
 }
 
 void FileSystem::OverlayObject(meta::Attr& attr, const struct stat& object, bool content) const {
@@ -101,13 +91,17 @@ FileSystem::ShownAttr FileSystem::Show(const meta::Attr& stored, std::optional<O
   return shown;
 }
 
-fuse_entry_param FileSystem::EntryOf(const meta::Attr& attr) {
+fuse_entry_param FileSystem::EntryOf(const meta::Attr& attr, InodeId directory) {
+  return EntryOf(attr, EntryTimeout(directory));
+}
+
+fuse_entry_param FileSystem::EntryOf(const meta::Attr& attr, double entry_timeout_seconds) {
   const ShownAttr shown = Show(attr);
   fuse_entry_param entry{};
   entry.ino = NodeOf(attr.inode);
   entry.attr = shown.st;
   entry.attr_timeout = shown.timeout_seconds;
-  entry.entry_timeout = options_.entry_timeout_seconds;
+  entry.entry_timeout = entry_timeout_seconds;
   return entry;
 }
 
@@ -161,7 +155,9 @@ void FileSystem::Forgotten(InodeId inode) {
 void FileSystem::UpdateObjects(const meta::CallContext& ctx, const meta::Attr& attr, bool owner,
                                bool times) {
   if (!attr.is_regular() || (!owner && !times)) return;
-  auto location = metadata_.Locate(ctx, attr.inode);
+  meta::CallContext unchecked = ctx;
+  unchecked.check_access = false;  // whoever may change the inode changes its objects
+  auto location = metadata_.Locate(unchecked, attr.inode);
   if (!location) return;  // removed meanwhile
   for (const auto& replica : location->replicas) {
     auto volume = volumes_.Find(replica.volume);
@@ -177,9 +173,9 @@ void FileSystem::UpdateObjects(const meta::CallContext& ctx, const meta::Attr& a
   }
 }
 
-Result<meta::Attr> FileSystem::SetAttr(fuse_req_t request, InodeId inode,
-                                       const meta::AttrChange& change) {
-  meta::CallContext ctx = ContextOf(request);
+Result<meta::Attr> FileSystem::SetAttr(fuse_req_t request, const meta::CallContext& caller_ctx,
+                                       InodeId inode, const meta::AttrChange& change) {
+  meta::CallContext ctx = caller_ctx;
   // Who is in the file's group keeps setgid where it is no program's, and a chown is by the group
   // before it. Where setuid goes too, Linux sees the mode changed, by the rules of chmod(2): by the
   // group after it.
@@ -190,7 +186,7 @@ Result<meta::Attr> FileSystem::SetAttr(fuse_req_t request, InodeId inode,
   auto changed = metadata_.SetAttr(ctx, inode, change);
   if (!changed || !change.clear_suid || changed->is_directory()) return changed;
   if ((changed->mode & (S_ISGID | S_IXGRP)) != S_ISGID) return changed;
-  const auto caller = Caller::Find(*fuse_req_ctx(request));
+  const Caller caller = CallerOf(request);
   const bool was_in_group = caller.InGroup(before ? before->gid : changed->gid);
   const bool as_chmod = before && (before->mode & S_ISUID);
   if (caller.may_set_id || (was_in_group && (!as_chmod || caller.InGroup(changed->gid))))
@@ -204,10 +200,10 @@ Result<meta::Attr> FileSystem::SetAttr(fuse_req_t request, InodeId inode,
 }
 
 void FileSystem::ClearSetId(fuse_req_t request, InodeId inode) {
-  const meta::CallContext ctx = ContextOf(request);
+  const meta::CallContext ctx = DataContextOf(request);
   auto attr = metadata_.GetAttr(ctx, inode);
   if (!attr || (attr->mode & (S_ISUID | S_ISGID)) == 0) return;
-  if (auto changed = SetAttr(request, inode, {.clear_suid = true})) {
+  if (auto changed = SetAttr(request, ctx, inode, {.clear_suid = true})) {
     UpdateObjects(ctx, *changed, true, false);
   } else {
     log::warn("inode {}: clearing set-id bits: {}", inode.value, changed.error().message());

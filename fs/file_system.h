@@ -18,6 +18,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "fs/buffer_pool.h"
+#include "fs/caller.h"
 #include "fs/commit_waiter.h"
 #include "fs/open_table.h"
 #include "fs/transport.h"
@@ -27,10 +28,16 @@
 
 namespace pxfs::fs {
 
+// Who root is on a mount with root_squash.
+struct Anonymous {
+  uint32_t uid = 65534, gid = 65534;
+};
+
 struct FileSystemOptions {
   double attr_timeout_seconds = 3600;
   double entry_timeout_seconds = 3600;
   double negative_timeout_seconds = 3600;
+  std::optional<Anonymous> squash;     // root's rights are those of this user (fs/squash.cc)
   InodeId root = kRootInode;           // what is mounted: the cluster's root, or subdir=
   std::string cluster_directory;       // for user.pxfs.cluster
   volumes::HeatTable* heat = nullptr;  // outlives the file system; null: heat is not counted
@@ -74,8 +81,23 @@ class FileSystem {
   void CountWritten(InodeId inode, uint64_t bytes);
   SessionId session() const { return session_; }
 
-  // The caller of a request. The kernel has checked permissions (default_permissions).
+  // The caller of a request. The kernel has checked permissions (default_permissions), but for
+  // whom it lets do everything and this mount does not: metadata checks those.
   meta::CallContext ContextOf(fuse_req_t request) const;
+  // The same for what is done by an open file, or was checked: nobody does again.
+  meta::CallContext DataContextOf(fuse_req_t request) const;
+  Caller CallerOf(fuse_req_t request) const;
+  bool IsSquashed(fuse_req_t request) const;
+  // `wanted`: read 4, write 2, execute 1. kAccess for a squashed caller who may not; others have
+  // been checked.
+  Status CheckAccess(fuse_req_t request, InodeId inode, uint32_t wanted);
+  // How long the kernel may keep names, and missing ones, of this directory. What it keeps it also
+  // gives to root, so on a mount with root_squash nothing where the anonymous user may not search.
+  double EntryTimeout(InodeId directory);
+  double NegativeTimeout(InodeId directory);
+  // Owner, mode or access list of the inode may have changed: names that the kernel keeps by the
+  // rules of before must go.
+  void PermissionsChanged(InodeId inode);
 
   InodeId InodeOf(fuse_ino_t node) const {
     return node == FUSE_ROOT_ID ? options_.root : InodeId(node);
@@ -95,7 +117,9 @@ class FileSystem {
   // before `attr` was read from metadata: then the end of a reader, which stores the access time,
   // cannot fall in between.
   ShownAttr Show(const meta::Attr& attr, std::optional<OpenFileRef> file);
-  fuse_entry_param EntryOf(const meta::Attr& attr);
+  // `directory`: where its name is.
+  fuse_entry_param EntryOf(const meta::Attr& attr, InodeId directory);
+  fuse_entry_param EntryOf(const meta::Attr& attr, double entry_timeout_seconds);
 
   // The rule of the mount, also for what is open already.
   void SetAccessTimes(const AccessTimes& rule);
@@ -119,17 +143,20 @@ class FileSystem {
   void UpdateObjects(const meta::CallContext& ctx, const meta::Attr& attr, bool owner, bool times);
   // MetadataService::SetAttr, where `change` clears set-id bits with the caller's right to keep
   // setgid in mind.
-  Result<meta::Attr> SetAttr(fuse_req_t request, InodeId inode, const meta::AttrChange& change);
+  Result<meta::Attr> SetAttr(fuse_req_t request, const meta::CallContext& ctx, InodeId inode,
+                             const meta::AttrChange& change);
   // Takes the set-id bits, if there are any, from a file whose content the caller has changed.
   void ClearSetId(fuse_req_t request, InodeId inode);
   // Takes the capabilities of a program, if it has any, from a file whose content has changed.
   void RemoveCapabilities(InodeId inode);
 
  private:
+  bool MayBeKept(InodeId directory);
   void OverlayObject(meta::Attr& attr, const struct stat& object, bool content) const;
 
   meta::MetadataService& metadata_;
   const volumes::VolumeSet& volumes_;
+  Transport& transport_;
   const SessionId session_;
   const FileSystemOptions options_;
   OpenTable open_files_;
@@ -138,6 +165,9 @@ class FileSystem {
   RouteCounters counters_;
   // Until the mount is there nobody reads.
   std::atomic<AccessTimes> access_times_{AccessTimes{AccessTimes::Rule::kNever, false}};
+
+  std::once_flag asked_for_expiry_;
+  bool names_can_expire_ = false;
 
   std::mutex orphans_mutex_;
   std::unordered_set<InodeId> orphans_;  // guarded by orphans_mutex_

@@ -3,14 +3,6 @@
 #include "meta/keys.h"
 
 namespace pxfs::meta {
-namespace {
-
-bool BitsGrant(const Attr& attr, const AclSubject& subject, uint32_t wanted) {
-  const int shift = subject.uid == attr.uid ? 6 : subject.InGroup(attr.gid) ? 3 : 0;
-  return (attr.mode >> shift & wanted) == wanted;
-}
-
-}  // namespace
 
 AclSubject SubjectOf(const CallContext& ctx) { return {ctx.uid, ctx.gid, &ctx.groups}; }
 
@@ -46,7 +38,7 @@ Status CheckAccess(Transaction& tx, const CallContext& ctx, const InodeRecord& i
     PXFS_ASSIGN(const Acl acl, ParseAcl(value.value_or("")));
     granted = AclGrants(acl, attr.uid, attr.gid, subject, wanted);
   } else {
-    granted = BitsGrant(attr, subject, wanted);
+    granted = BitsGrant(attr.mode, attr.uid, attr.gid, subject, wanted);
   }
   if (!granted) return Fail(Code::kAccess);
   return {};

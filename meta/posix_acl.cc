@@ -142,6 +142,12 @@ bool AclSubject::InGroup(uint32_t group) const {
          (groups && std::find(groups->begin(), groups->end(), group) != groups->end());
 }
 
+bool BitsGrant(uint32_t mode, uint32_t owner, uint32_t group, const AclSubject& subject,
+               uint32_t wanted) {
+  const int shift = subject.uid == owner ? 6 : subject.InGroup(group) ? 3 : 0;
+  return (mode >> shift & wanted) == wanted;
+}
+
 bool AclGrants(const Acl& acl, uint32_t owner, uint32_t group, const AclSubject& subject,
                uint32_t wanted) {
   uint32_t mask = 7, other = 0;

@@ -54,6 +54,9 @@ struct AclSubject {
 
   bool InGroup(uint32_t group) const;
 };
+// Whether the permission bits of a file of owner:group grant all of `wanted` (rwx) to `subject`.
+bool BitsGrant(uint32_t mode, uint32_t owner, uint32_t group, const AclSubject& subject,
+               uint32_t wanted);
 // Whether the list of a file of owner:group grants all of `wanted` (rwx) to `subject`.
 bool AclGrants(const Acl& acl, uint32_t owner, uint32_t group, const AclSubject& subject,
                uint32_t wanted);

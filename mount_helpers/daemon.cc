@@ -114,9 +114,12 @@ Status Daemon::OpenCluster() {
   if (cluster_->embedded()) {
     cli::HostOptions host;
     // Containers see the whole namespace, which a mount of a part of it does not show, and run as
-    // whoever submitted them, which an ordinary user cannot bring about.
+    // whoever submitted them, which an ordinary user cannot bring about. Where root is squashed it
+    // cannot bind what others may read.
     host.mountpoint = [this] {
-      return present_ && options_.subdirectory.empty() && IsRoot() ? options_.mountpoint : "";
+      return present_ && options_.subdirectory.empty() && IsRoot() && !options_.root_squash
+                 ? options_.mountpoint
+                 : "";
     };
     host.hot.cool_down = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::duration<double>(options_.hot_cool_down_seconds));
@@ -202,6 +205,11 @@ Status Daemon::Prepare() {
   fs_options.cluster_directory = cluster_->identity().directory;
   heat_ = cli::OpenHeatTable(cluster_->identity());
   fs_options.heat = heat_.get();
+  if (options_.root_squash) {
+    fs::Anonymous& anonymous = fs_options.squash.emplace();
+    anonymous.uid = options_.anonymous_uid.value_or(anonymous.uid);
+    anonymous.gid = options_.anonymous_gid.value_or(anonymous.gid);
+  }
   fs_options.max_open = options_.max_open;
   fs_options.max_descriptors = ObjectDescriptors();
   fs_options.max_requests = static_cast<size_t>(transport_options_.threads);
@@ -291,6 +299,7 @@ void Daemon::Ready() {
   record.transport = transport_->name();
   record.passthrough = capabilities.passthrough;
   record.serves_cluster = host_ != nullptr;
+  record.root_squash = options_.root_squash;
   if (auto written = WriteMountRecord(cluster_->identity().run_directory(), record); !written)
     log::error("registering the mount: {}", written.error().message());
   log::info("{} on {}: serving{}", options_.source, options_.mountpoint,

@@ -1,5 +1,7 @@
 #include "mount_helpers/options.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -8,6 +10,7 @@
 #include <charconv>
 #include <climits>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <set>
 #include <string_view>
@@ -30,6 +33,10 @@ Options (-o):
   allow_other=on|off          let users other than the one who mounts in (on, where root mounts; an
                                 ordinary user needs user_allow_other in /etc/fuse.conf)
   default_permissions=on|off  check permission bits and ACLs (on)
+  root_squash                 treat root as the anonymous user, as NFS does: root gets what that user
+                                may have, and its new files are that user's. Jobs need another mount
+  no_root_squash              root may do everything (the default)
+  anonuid=USER, anongid=GROUP who the anonymous user is, by name or number (65534; with root_squash)
   locks=local                 locks hold among the programs of this host (the default)
   lock_wait=SECONDS           how long to wait for another process that has the cluster open (30)
   max_inodes=N                how many inodes the metadata service keeps in memory, and names as
@@ -104,6 +111,30 @@ Result<size_t> Number(const std::string& option, const std::string& text, size_t
   return number;
 }
 
+// A number, or a name that `find` knows. Root is not anonymous.
+Result<uint32_t> AnonymousId(const std::string& option, const std::string& text,
+                             const std::function<std::optional<uint32_t>(const char*)>& find) {
+  constexpr size_t kMost = 0xffff'fffe;
+  if (const auto found = text.empty() ? std::nullopt : find(text.c_str())) {
+    if (*found != 0) return *found;
+  } else if (auto number = Number(option, text, 1, kMost)) {
+    return static_cast<uint32_t>(*number);
+  }
+  return Fail(Code::kInvalid, "option " + option + "=" + text +
+                                  ": give the name of somebody this host knows, or a number "
+                                  "(other than root's)");
+}
+
+std::optional<uint32_t> FindUser(const char* name) {
+  const passwd* user = ::getpwnam(name);
+  return user ? std::optional<uint32_t>(user->pw_uid) : std::nullopt;
+}
+
+std::optional<uint32_t> FindGroup(const char* name) {
+  const group* found = ::getgrnam(name);
+  return found ? std::optional<uint32_t>(found->gr_gid) : std::nullopt;
+}
+
 Result<bool> OnOff(const std::string& option, const std::string& text) {
   if (text.empty() || text == "on") return true;
   if (text == "off") return false;
@@ -131,6 +162,12 @@ Status ApplyOption(MountOptions& options, std::string name, const std::string& v
     options.allow_other = on;
   } else if (name == "default_permissions") {
     PXFS_ASSIGN(options.default_permissions, OnOff(name, value));
+  } else if ((name == "root_squash" || name == "no_root_squash") && !has_value) {
+    options.root_squash = name == "root_squash";
+  } else if (name == "anonuid") {
+    PXFS_ASSIGN(options.anonymous_uid, AnonymousId(name, value, FindUser));
+  } else if (name == "anongid") {
+    PXFS_ASSIGN(options.anonymous_gid, AnonymousId(name, value, FindGroup));
   } else if (name == "attr_timeout") {
     PXFS_ASSIGN(options.attr_timeout_seconds, Seconds(name, value));
   } else if (name == "entry_timeout") {
@@ -191,6 +228,23 @@ Status ApplyOptions(MountOptions& options, const std::string& list) {
 
 }  // namespace
 
+namespace {
+
+// What makes no sense together.
+Status CheckTogether(const MountOptions& options) {
+  if (!options.root_squash && (options.anonymous_uid || options.anonymous_gid))
+    return Fail(Code::kInvalid,
+                "options anonuid and anongid: they say who root is with root_squash, which is not "
+                "given");
+  if (options.root_squash && !options.default_permissions)
+    return Fail(Code::kInvalid,
+                "options root_squash and default_permissions=off: without permissions there is "
+                "nothing that root could not do");
+  return {};
+}
+
+}  // namespace
+
 Result<MountOptions> ParseArguments(const std::vector<std::string>& arguments) {
   MountOptions options;
   std::vector<std::string> positional;
@@ -219,6 +273,7 @@ Result<MountOptions> ParseArguments(const std::vector<std::string>& arguments) {
   if (positional.size() != 2)
     return Fail(Code::kInvalid,
                 "give a source and a mount point: mount.pxfs SOURCE MOUNTPOINT [-o OPTIONS]");
+  PXFS_TRY(CheckTogether(options));
   options.source = positional[0];
   options.mountpoint = positional[1];
   return options;

@@ -27,7 +27,9 @@ struct MountOptions {
   double lock_wait_seconds = 30;
   size_t max_inodes = 0;  // kept in memory by the service that this mount hosts; 0: the default
   double hot_cool_down_seconds = 600;
-  size_t max_open = 1 << 20;  // inodes that are open at once
+  bool root_squash = false;
+  std::optional<uint32_t> anonymous_uid, anonymous_gid;  // only with root_squash
+  size_t max_open = 1 << 20;                             // inodes that are open at once
   Passthrough passthrough = Passthrough::kAuto;
   std::string log_file;  // empty: CLUSTER/log/
   std::string log_level = "info";

@@ -136,7 +136,7 @@ void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
   const auto& [created, opened] = *made;
   const InodeId inode = created.attr.inode;
   fs.CountOpen(inode, opened);
-  fuse_entry_param entry = fs.EntryOf(created.attr);
+  fuse_entry_param entry = fs.EntryOf(created.attr, directory);
   entry.attr_timeout = std::min(kNewFileAttrTimeoutSeconds, fs.options().attr_timeout_seconds);
   CreateOut reply{EntryOut(entry), OpenReplyOf(opened)};
   if (fuse_reply_buf(request, reinterpret_cast<const char*>(&reply), sizeof reply) == -ENOENT) {

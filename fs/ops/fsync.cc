@@ -95,7 +95,7 @@ void Finish(FileSystem& fs, fuse_req_t request, InodeId inode, const char* opera
 void Fsync(fuse_req_t request, fuse_ino_t node, int data_only, fuse_file_info*) noexcept {
   FileSystem& fs = FileSystem::Of(request);
   const InodeId inode = fs.InodeOf(node);
-  auto done = MakeDurable(fs, fs.ContextOf(request), inode, data_only != 0);
+  auto done = MakeDurable(fs, fs.DataContextOf(request), inode, data_only != 0);
   if (!done) return ReplyError(request, done.error(), "fsync", inode);
   Finish(fs, request, inode, "fsync");
 }
@@ -109,7 +109,7 @@ void Flush(fuse_req_t request, fuse_ino_t node, fuse_file_info*) noexcept {
     fuse_reply_err(request, 0);
     return;
   }
-  auto done = MakeDurable(fs, fs.ContextOf(request), inode, /*data_only=*/false);
+  auto done = MakeDurable(fs, fs.DataContextOf(request), inode, /*data_only=*/false);
   if (!done) return ReplyError(request, done.error(), "close", inode);
   Finish(fs, request, inode, "close");
 }

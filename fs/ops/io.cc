@@ -17,7 +17,7 @@ void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
   std::vector<VolumeId> tried;
   auto fd = fs.open_files().Descriptor(inode, false);
   if (!fd && fd.error() == Code::kNotFound)
-    fd = fs.open_files().ReadElsewhere(fs.ContextOf(request), inode, nullptr, tried);
+    fd = fs.open_files().ReadElsewhere(fs.DataContextOf(request), inode, nullptr, tried);
   const auto memory = fs.buffers().Take(size);
   char* const buffer = memory.data();
   size_t done = 0;
@@ -29,7 +29,7 @@ void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
     if (n > 0)
       done += static_cast<size_t>(n);
     else if (errno == EIO)
-      fd = fs.open_files().ReadElsewhere(fs.ContextOf(request), inode, *fd, tried);
+      fd = fs.open_files().ReadElsewhere(fs.DataContextOf(request), inode, *fd, tried);
     else
       fd = FailErrno(errno, "reading an object");
   }

@@ -17,19 +17,19 @@ void Lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept {
     attr = fs.metadata().GetAttr(ctx, directory);
     if (attr && attr->nlink == 0) attr = Fail(Code::kStale);
   } else if (wanted == "..") {
-    auto page = fs.metadata().ReadDirectory(ctx, directory, 0, 0, false);
+    auto page = fs.metadata().ReadDirectory(fs.DataContextOf(request), directory, 0, 0, false);
     attr = page ? fs.metadata().GetAttr(ctx, page->parent) : Fail(page.error());
   } else {
     attr = fs.metadata().Lookup(ctx, directory, wanted);
   }
   if (!attr && attr.error() == Code::kNotFound && wanted != "." && wanted != "..") {
     fuse_entry_param absent{};
-    absent.entry_timeout = fs.options().negative_timeout_seconds;
+    absent.entry_timeout = fs.NegativeTimeout(directory);
     fuse_reply_entry(request, &absent);
     return;
   }
   if (!attr) return ReplyInodeError(request, attr.error(), "lookup", directory);
-  const fuse_entry_param entry = fs.EntryOf(*attr);
+  const fuse_entry_param entry = fs.EntryOf(*attr, directory);
   fuse_reply_entry(request, &entry);
 }
 

@@ -12,7 +12,7 @@ void Make(fuse_req_t request, fuse_ino_t parent, const char* name, meta::NewNode
   node.umask = fuse_req_ctx(request)->umask;
   auto attr = fs.metadata().MakeNode(fs.ContextOf(request), directory, name, node);
   if (!attr) return ReplyError(request, attr.error(), operation, directory);
-  const fuse_entry_param entry = fs.EntryOf(*attr);
+  const fuse_entry_param entry = fs.EntryOf(*attr, directory);
   fuse_reply_entry(request, &entry);
 }
 

@@ -62,6 +62,7 @@ void List(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, bool p
   const InodeId directory = fs.InodeOf(node);
   const auto ctx = fs.ContextOf(request);
   Listing listing(request, size, plus);
+  const double timeout = plus ? fs.EntryTimeout(directory) : 0;
   const bool from_the_start = offset == 0;
   uint64_t cookie = offset > kDotDotOffset ? static_cast<uint64_t>(offset) : 0;
   for (;;) {
@@ -76,7 +77,8 @@ void List(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, bool p
     offset = kDotDotOffset;
     bool full = false;
     for (const auto& entry : page->entries) {
-      const fuse_entry_param shown = plus ? fs.EntryOf(entry.attr) : PlainEntry(entry.attr);
+      const fuse_entry_param shown =
+          plus ? fs.EntryOf(entry.attr, timeout) : PlainEntry(entry.attr);
       full = !listing.Add(entry.name.c_str(), shown, static_cast<off_t>(entry.cookie));
       if (full) break;
       cookie = entry.cookie;
@@ -89,9 +91,21 @@ void List(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, bool p
 
 }  // namespace
 
-// No state: the kernel need not even ask (it caches listings until the directory changes).
-void OpenDirectory(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
-  fuse_reply_err(request, ENOSYS);
+// No state: the kernel need not even ask (it caches listings until the directory changes). Where
+// root is squashed it must, since what is cached may be a listing that root may not read.
+void OpenDirectory(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) noexcept {
+  FileSystem& fs = FileSystem::Of(request);
+  if (!fs.options().squash) {
+    fuse_reply_err(request, ENOSYS);
+    return;
+  }
+  constexpr uint32_t kRead = 4;
+  const InodeId directory = fs.InodeOf(node);
+  if (auto may = fs.CheckAccess(request, directory, kRead); !may)
+    return ReplyInodeError(request, may.error(), "opendir", directory);
+  file->cache_readdir = 1;
+  file->keep_cache = 1;
+  fuse_reply_open(request, file);
 }
 
 void ReadDirectory(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,

@@ -4,7 +4,6 @@
 #include <cerrno>
 
 #include "base/logging.h"
-#include "fs/caller.h"
 #include "fs/file_system.h"
 #include "fs/ops.h"
 
@@ -30,13 +29,15 @@ Result<meta::Attr> TruncateOpen(FileSystem& fs, fuse_req_t request, InodeId inod
   if (::fstat(fd->get(), &st) != 0) return FailErrno(errno, "fstat of an object");
   change.content = volumes::ContentOf(st);
   if (auto file = fs.open_files().Find(inode)) (*file)->Changed();
-  return fs.SetAttr(request, inode, change);
+  return fs.SetAttr(request, fs.DataContextOf(request), inode, change);
 }
 
-// A truncation is a short time of writing.
+// A truncation is a short time of writing. by_file: of a file that the caller has open for writing.
 Result<FileSystem::ShownAttr> Truncate(FileSystem& fs, fuse_req_t request, InodeId inode,
-                                       off_t size, const meta::AttrChange& change) {
-  const auto ctx = fs.ContextOf(request);
+                                       off_t size, const meta::AttrChange& change, bool by_file) {
+  constexpr uint32_t kWrite = 2;
+  if (!by_file) PXFS_TRY(fs.CheckAccess(request, inode, kWrite));
+  const auto ctx = fs.DataContextOf(request);
   PXFS_TRY(fs.open_files().BeginWork(ctx, inode));
   auto attr = TruncateOpen(fs, request, inode, size, change);
   if (attr) fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
@@ -54,7 +55,7 @@ Result<FileSystem::ShownAttr> Change(FileSystem& fs, fuse_req_t request, InodeId
   const auto ctx = fs.ContextOf(request);
   auto turn = fs.open_files().TakeTurn(inode);
   const auto set = [&] {
-    auto attr = fs.SetAttr(request, inode, change);
+    auto attr = fs.SetAttr(request, ctx, inode, change);
     if (attr) fs.UpdateObjects(ctx, *attr, ChangesOwner(change), ChangesTimes(change));
     return attr;
   };
@@ -73,7 +74,7 @@ Status CheckEmptyChange(FileSystem& fs, fuse_req_t request, InodeId inode) {
   if (attr.is_directory() || attr.uid == ctx.uid) return {};
   const bool suid = attr.mode & S_ISUID, sgid = attr.mode & S_ISGID;
   if (!suid && !sgid) return {};
-  const auto caller = Caller::Find(*fuse_req_ctx(request));
+  const Caller caller = fs.CallerOf(request);
   const bool keeps_sgid = !(attr.mode & S_IXGRP) && (caller.may_set_id || caller.InGroup(attr.gid));
   if (caller.owns_all || (!suid && keeps_sgid)) return {};
   return Fail(Code::kNotPermitted);
@@ -84,17 +85,20 @@ meta::AttrChange ChangeFrom(const struct stat& values, int to_set) {
   if (to_set & FUSE_SET_ATTR_MODE) change.mode = values.st_mode & 07777;
   if (to_set & FUSE_SET_ATTR_UID) change.uid = values.st_uid;
   if (to_set & FUSE_SET_ATTR_GID) change.gid = values.st_gid;
-  if (to_set & FUSE_SET_ATTR_ATIME) change.atime = volumes::ToTimestamp(values.st_atim);
-  if (to_set & FUSE_SET_ATTR_MTIME) change.mtime = volumes::ToTimestamp(values.st_mtim);
+  // Where a time is to be the present one, the kernel says both.
   change.atime_now = (to_set & FUSE_SET_ATTR_ATIME_NOW) != 0;
   change.mtime_now = (to_set & FUSE_SET_ATTR_MTIME_NOW) != 0;
+  if ((to_set & FUSE_SET_ATTR_ATIME) && !change.atime_now)
+    change.atime = volumes::ToTimestamp(values.st_atim);
+  if ((to_set & FUSE_SET_ATTR_MTIME) && !change.mtime_now)
+    change.mtime = volumes::ToTimestamp(values.st_mtim);
   return change;
 }
 
 }  // namespace
 
 void SetAttr(fuse_req_t request, fuse_ino_t node, struct stat* values, int to_set,
-             fuse_file_info*) noexcept {
+             fuse_file_info* file) noexcept {
   FileSystem& fs = FileSystem::Of(request);
   const InodeId inode = fs.InodeOf(node);
   meta::AttrChange change = ChangeFrom(*values, to_set);
@@ -110,12 +114,13 @@ void SetAttr(fuse_req_t request, fuse_ino_t node, struct stat* values, int to_se
       return ReplyInodeError(request, may.error(), "setattr", inode);
   }
   change.clear_suid = ((change.uid || change.gid) && !change.mode) ||
-                      (truncate && Transport::ClearsSetId()) || empty;
+                      (truncate && (Transport::ClearsSetId() || fs.IsSquashed(request))) || empty;
 
-  auto shown = truncate ? Truncate(fs, request, inode, values->st_size, change)
+  auto shown = truncate ? Truncate(fs, request, inode, values->st_size, change, file != nullptr)
                         : Change(fs, request, inode, change);
   if (!shown) return ReplyInodeError(request, shown.error(), "setattr", inode);
   const bool may_be_executed = change.mode || change.uid || change.gid;
+  if (may_be_executed) fs.PermissionsChanged(inode);
   if (may_be_executed && (shown->st.st_mode & 0111) != 0) fs.open_files().DropIdle(inode);
   fuse_reply_attr(request, &shown->st, shown->timeout_seconds);
 }

@@ -51,6 +51,23 @@ TEST(MountOptions, WhatFusermountIsTold) {
   }
 }
 
+TEST(MountOptions, WhoRootIsSquashedTo) {
+  EXPECT_FALSE(ParseArguments({"a", "b"})->root_squash);
+  EXPECT_FALSE(ParseArguments({"a", "b", "-o", "root_squash,no_root_squash"})->root_squash);
+  const auto by_default = ParseArguments({"a", "b", "-o", "root_squash"});
+  ASSERT_TRUE(by_default) << by_default.error().message();
+  EXPECT_TRUE(by_default->root_squash);
+  EXPECT_FALSE(by_default->anonymous_uid);
+  const auto numbers = ParseArguments({"a", "b", "-o", "anonuid=1234,root-squash,anongid=99"});
+  ASSERT_TRUE(numbers) << numbers.error().message();
+  EXPECT_EQ(numbers->anonymous_uid, 1234u);
+  EXPECT_EQ(numbers->anonymous_gid, 99u);
+  const auto names = ParseArguments({"a", "b", "-o", "root_squash,anonuid=nobody,anongid=nogroup"});
+  ASSERT_TRUE(names) << names.error().message();
+  EXPECT_EQ(names->anonymous_uid, 65534u);
+  EXPECT_EQ(names->anonymous_gid, 65534u);
+}
+
 TEST(MountOptions, WhatIsWrongIsNamed) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"colour=red", "colour=red"},
@@ -67,6 +84,15 @@ TEST(MountOptions, WhatIsWrongIsNamed) {
       {"max_open=-1", "-1"},
       {"max_open=", "max_open"},
       {"hot_cool_down=never", "never"},
+      {"anonuid=1000", "root_squash"},
+      {"anongid=1000", "root_squash"},
+      {"root_squash,anonuid=no-such-user", "no-such-user"},
+      {"root_squash,anonuid=0", "anonuid=0"},
+      {"root_squash,anonuid=root", "anonuid=root"},
+      {"root_squash,anonuid=", "anonuid"},
+      {"root_squash,anongid=4294967295", "4294967295"},
+      {"root_squash=yes", "root_squash=yes"},
+      {"root_squash,default_permissions=off", "default_permissions=off"},
       {"locks=cluster", "locks=cluster"},
       {"allow_other=2", "allow_other=2"}};
   for (const auto& [option, named] : cases) {

@@ -34,8 +34,8 @@ const std::map<std::string, Folders> kBelow = {
 
 // Folders that know metadata by its interface alone.
 const Folders kThroughTheInterface = {"volumes", "fs", "jobs"};
-const Folders kMetadataInterface = {"meta/service.h", "meta/types.h", "meta/placement.h",
-                                    "meta/copy_queue.h", "meta/lost_volumes.h"};
+const Folders kMetadataInterface = {"meta/service.h",    "meta/types.h",        "meta/placement.h",
+                                    "meta/copy_queue.h", "meta/lost_volumes.h", "meta/posix_acl.h"};
 
 struct Library {
   std::string prefix;  // of what stands between <> or ""
@@ -72,7 +72,7 @@ std::string Objection(const std::string& folder, const std::string& header) {
       !kMetadataInterface.contains(header))
     return folder +
            "/ knows metadata only by its public headers (service.h, types.h, placement.h, "
-           "copy_queue.h, lost_volumes.h)";
+           "copy_queue.h, lost_volumes.h, posix_acl.h)";
   return "";
 }
 
