@@ -19,7 +19,8 @@ nlohmann::json VolumeJson(const meta::VolumeInfo& volume) {
           {"copy_rate", volume.copy_rate},
           {"weight", volume.weight},
           {"labels", volume.labels},
-          {"problem", volume.problem}};
+          {"problem", volume.problem},
+          {"unsettled", volume.unsettled}};
 }
 
 std::string LabelsText(const std::map<std::string, std::string>& labels) {

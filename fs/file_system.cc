@@ -166,7 +166,9 @@ void FileSystem::UpdateObjects(const meta::CallContext& ctx, const meta::Attr& a
     const volumes::ObjectName name{attr.inode, replica.object_generation};
     Status status;
     if (owner) status = volume->SetOwner(name, {attr.uid, attr.gid, attr.mode & 07777});
-    if (status && times) status = volume->SetTimes(name, attr.atime, attr.mtime);
+    // Its times tell what volumes are back with from the content, which another copy has.
+    const bool telling = location->replicas.size() > 1 && volumes_.Unsettled(replica.volume);
+    if (status && times && !telling) status = volume->SetTimes(name, attr.atime, attr.mtime);
     if (!status && !(status.error() == Code::kNotFound && !replica.materialized))
       log::warn("inode {} on volume {}: {}", attr.inode.value, volume->name(),
                 status.error().message());

@@ -214,10 +214,18 @@ class OpenTable {
   Result<meta::Location> MoveFirst(const meta::CallContext& ctx, Turn& file,
                                    const meta::Location& granted, const meta::Replica& copy);
   Status BeginReading(const meta::CallContext& ctx, Turn& file);
-  // `created`: the object is not there yet, unless the request is a repetition.
-  Status BindObject(OpenFile& file, const meta::Location& location, bool writable, bool created);
+  struct Binding {
+    bool writable = false;
+    bool created = false;    // the object is not there yet, unless the request is a repetition
+    bool looked_at = false;  // what may be older than the content (VolumeSet::Doubtful) is not
+    bool doubtful = false;   // out: something was passed over as it may be
+  };
+  Status BindObject(OpenFile& file, const meta::Location& location, Binding& binding);
   Status BindReplica(OpenFile& file, const meta::Location& location, const meta::Replica& replica,
-                     bool writable, bool created);
+                     Binding& binding);
+  // What volumes are back with is the content of the file, or there is another copy that is; else
+  // kUnavailable. Reads it where that is needed.
+  Status LookAtReturned(Turn& file);
   Status EndWriting(meta::CallContext ctx, Turn& file);
   // Nobody uses the file any more: it is idle or goes.
   void Settle(Turn& file);

@@ -10,6 +10,8 @@ Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
                                const meta::Location* created) {
   // Who has it open here goes on with the object that it has.
   const VolumeId present(file->in_use() ? file->record->volume : 0);
+  // The grant makes all other copies stale.
+  if (!created && !file->in_use() && env_.volumes->AnyUnsettled()) PXFS_TRY(LookAtReturned(file));
   Result<meta::Location> granted = created ? Result<meta::Location>(*created) : file.Outside([&] {
     return env_.metadata->OpenForWrite(ctx, file->inode, present);
   });
@@ -42,9 +44,10 @@ Status OpenTable::BeginWriting(const meta::CallContext& ctx, Turn& file,
   if (same_object && (file->in_use() || file->record->backing_writable)) return {};
   if (!file->in_use()) Unbind(*file);
   // All opens share one backing, and what these have is a copy that takes no writes.
+  Binding binding{.writable = true, .created = created != nullptr, .looked_at = true};
   auto opened = file->record->backing_id > 0
                     ? Status(Fail(Code::kBusy, "it is open here on a copy that was given up"))
-                    : BindObject(*file, *granted, true, created != nullptr);
+                    : BindObject(*file, *granted, binding);
   if (opened) return {};
   const meta::ContentState unchanged{granted->attr.size_bytes, granted->attr.blocks,
                                      granted->attr.atime,      granted->attr.mtime,

@@ -6,6 +6,7 @@
 
 #include "base/logging.h"
 #include "fs/open_table.h"
+#include "volumes/returned_volume.h"
 
 namespace pxfs::fs {
 
@@ -18,9 +19,8 @@ std::vector<const meta::Replica*> OpenTable::Usable(const meta::Location& locati
 
 // Opens the object that `location` names and makes it the backing of the inode, where passthrough
 // is possible.
-Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, bool writable,
-                             bool created) {
-  const auto usable = Usable(location, writable);
+Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, Binding& binding) {
+  const auto usable = Usable(location, binding.writable);
   if (usable.empty()) {
     if (location.replicas.empty()) return Fail(Code::kCorruption, "inode has no replica");
     const meta::Replica& primary = location.replicas.front();
@@ -32,7 +32,7 @@ Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, boo
   }
   Status bound;
   for (const meta::Replica* replica : usable) {
-    bound = BindReplica(file, location, *replica, writable, created);
+    bound = BindReplica(file, location, *replica, binding);
     if (bound) break;
     if (usable.size() > 1)
       log::warn("inode {} on volume {}: {}; looking at its other copies", file.inode.value,
@@ -42,7 +42,8 @@ Status OpenTable::BindObject(OpenFile& file, const meta::Location& location, boo
 }
 
 Status OpenTable::BindReplica(OpenFile& file, const meta::Location& location,
-                              const meta::Replica& replica, bool writable, bool created) {
+                              const meta::Replica& replica, Binding& binding) {
+  const bool writable = binding.writable;
   file.volume = env_.volumes->Find(replica.volume);
   if (!file.volume) return Fail(Code::kUnavailable, "the volume went offline");
   file.record->volume = replica.volume.value;
@@ -60,7 +61,7 @@ Status OpenTable::BindReplica(OpenFile& file, const meta::Location& location,
                                    location.attr.mode & 07777};
   const auto open_object = [&](int flags) {
     if (replica.materialized) return file.volume->OpenObject(file.object(), flags);
-    if (created) {
+    if (binding.created) {
       auto made = file.volume->OpenObject(file.object(), flags | O_CREAT | O_EXCL, &owner);
       // The request is one that an earlier daemon had begun.
       if (made || made.error() != Code::kExists) return made;
@@ -78,8 +79,25 @@ Status OpenTable::BindReplica(OpenFile& file, const meta::Location& location,
   if (!fd)
     return Fail(fd.error().code() == Code::kNotFound ? Error(Code::kIo, "object is missing")
                                                      : fd.error());
+  if (!binding.looked_at && env_.volumes->Unsettled(replica.volume)) {
+    struct stat st;
+    if (::fstat(fd->get(), &st) != 0) return FailErrno(errno, "fstat of an object");
+    if (env_.volumes->Doubtful(location.attr, replica, st)) {
+      binding.doubtful = true;
+      return Fail(Code::kUnavailable, "it is back with what may be an older content");
+    }
+  }
   Register(file, std::move(*fd), fd_writable, !location.relayed);
   return {};
+}
+
+Status OpenTable::LookAtReturned(Turn& file) {
+  const auto found = file.Outside(
+      [&] { return volumes::SettleReturned(*env_.metadata, *env_.volumes, file->inode); });
+  if (!found) return Fail(found.error());
+  if (*found != volumes::ReturnedContent::kOlder) return {};
+  return Fail(Code::kUnavailable,
+              "the volume that holds it is back with what is, or may be, an older content");
 }
 
 void OpenTable::Register(OpenFile& file, UniqueFd fd, bool writable, bool passthrough) {
@@ -112,6 +130,7 @@ Status OpenTable::BeginReading(const meta::CallContext& ctx, Turn& file) {
   // The object that was found may have been moved before it is opened.
   constexpr int kAttempts = 5;
   std::vector<uint64_t> tried;
+  Binding binding;
   for (int attempt = 1;; ++attempt) {
     auto location = file.Outside([&] { return env_.metadata->Locate(ctx, file->inode); });
     if (!location) return Fail(location.error());
@@ -128,7 +147,12 @@ Status OpenTable::BeginReading(const meta::CallContext& ctx, Turn& file) {
     std::vector<uint64_t> found;
     for (const meta::Replica& replica : location->replicas)
       found.push_back(replica.object_generation);
-    auto bound = BindObject(*file, *location, false, false);
+    auto bound = BindObject(*file, *location, binding);
+    if (!bound && binding.doubtful && !binding.looked_at) {
+      PXFS_TRY(LookAtReturned(file));
+      binding.looked_at = true;
+      continue;
+    }
     if (bound || attempt == kAttempts || found == tried) return bound;
     tried = std::move(found);
   }
@@ -142,7 +166,8 @@ Status OpenTable::FollowPrimary(OpenFile& file, const meta::Location& location) 
   const uint32_t loads = file.loads;
   EndLoad(file, loads);
   file.fd.reset();
-  PXFS_TRY(BindObject(file, location, /*writable=*/true, /*created=*/false));
+  Binding binding{.writable = true, .looked_at = true};
+  PXFS_TRY(BindObject(file, location, binding));
   for (uint32_t left = loads; left > 0; --left) BeginLoad(file);
   return {};
 }
@@ -166,6 +191,11 @@ Result<std::shared_ptr<UniqueFd>> OpenTable::ReadElsewhere(const meta::CallConte
     if (!volume) continue;
     auto fd = volume->OpenObject({inode, replica->object_generation}, O_RDONLY);
     if (!fd) {
+      tried.push_back(replica->volume);
+      continue;
+    }
+    struct stat st;
+    if (::fstat(fd->get(), &st) != 0 || env_.volumes->Doubtful(location->attr, *replica, st)) {
       tried.push_back(replica->volume);
       continue;
     }

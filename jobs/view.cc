@@ -167,7 +167,7 @@ class InputView {
     std::shared_ptr<Volume> volume = ChooseReplica(*location, replica);
     if (!volume) return false;
     const volumes::ObjectName object{entry.attr.inode, replica->object_generation};
-    const auto fresh = MatchObject(*volume, object, location->attr);
+    const auto fresh = MatchObject(*volume, *replica, location->attr);
     if (!fresh || !*fresh) return false;
 
     Tree& tree = TreeOn(volume);
@@ -189,8 +189,9 @@ class InputView {
                                         const meta::Replica*& chosen) const {
     std::vector<const meta::Replica*> readable = volumes_.Readable(location);
     std::erase_if(readable, [](const meta::Replica* r) { return !r->materialized; });
-    std::stable_partition(readable.begin(), readable.end(),
-                          [this](const meta::Replica* r) { return trees_.contains(r->volume); });
+    std::stable_partition(readable.begin(), readable.end(), [this](const meta::Replica* r) {
+      return trees_.contains(r->volume) && !volumes_.Unsettled(r->volume);
+    });
     for (const meta::Replica* replica : readable) {
       auto volume = volumes_.Find(replica->volume);
       if (!volume) continue;
@@ -202,10 +203,13 @@ class InputView {
 
   // Gives the object its inode's owner, mode and times if they differ. False: it is not what the
   // inode says.
-  static Result<bool> MatchObject(const Volume& volume, volumes::ObjectName object,
-                                  const meta::Attr& attr) {
+  Result<bool> MatchObject(const Volume& volume, const meta::Replica& replica,
+                           const meta::Attr& attr) const {
+    const volumes::ObjectName object{attr.inode, replica.object_generation};
     PXFS_ASSIGN(const struct stat st, volume.StatObject(object));
     if (!S_ISREG(st.st_mode) || static_cast<uint64_t>(st.st_size) != attr.size_bytes) return false;
+    // The FUSE route looks at it.
+    if (volumes_.Doubtful(attr, replica, st)) return false;
     if (st.st_uid != attr.uid || st.st_gid != attr.gid ||
         (st.st_mode & 07777) != (attr.mode & 07777)) {
       PXFS_TRY(volume.SetOwner(object, {attr.uid, attr.gid, attr.mode & 07777}));

@@ -33,6 +33,10 @@ struct CopyItem {
   uint64_t number = 0;
 };
 
+// The value of a volume's item where it was out of reach, so that what it is back with may be older
+// than metadata says. That of all other items is empty.
+inline constexpr std::string_view kWasAway = "away";
+
 // "copies/<reason>/<inode>/<number>", the numbers in 16 hexadecimal digits.
 std::string KeyOf(const CopyItem& item);
 // "copies/<reason>/": what the keys of all items of a reason begin with.

@@ -171,6 +171,9 @@ struct VolumeInfo {
   std::string problem;  // why it is offline, for people
   // Kept by the metadata service.
   uint64_t objects = 0, object_bytes = 0;
+  // It was out of reach, and not everything there has been looked at since: what it is back with
+  // may be older than metadata says (volumes/returned_volume.h).
+  bool unsettled = false;
 };
 
 struct VolumeReport {

@@ -112,6 +112,12 @@ Result<meta::FinishedCopy> FileCopies::MakeObject(const meta::CopyTicket& ticket
       why = source.error().WithContext(volume->name());
       continue;
     }
+    struct stat st;
+    if (::fstat(source->get(), &st) != 0) return FailErrno(errno, "stat of an object");
+    if (volumes_.Doubtful(attr, replica, st)) {
+      why = Error(Code::kUnavailable, "what volume " + volume->name() + " is back with is older");
+      continue;
+    }
     options.progress = [&](uint64_t bytes) {
       host_.Reached(CopyStep::kBlock);
       return host_.Spend(replica.volume, ticket.object.volume, bytes);

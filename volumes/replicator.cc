@@ -2,9 +2,10 @@
 
 #include <sys/prctl.h>
 
+#include <algorithm>
+
 #include "base/logging.h"
 #include "volumes/idle_priority.h"
-#include "volumes/returned_volume.h"
 #include "volumes/settle.h"
 #include "volumes/shown_path.h"
 
@@ -17,6 +18,7 @@ constexpr uint32_t kBatch = 256;
 // What rates are taken over, and how often.
 constexpr std::chrono::seconds kRateWindow(10);
 constexpr std::chrono::milliseconds kSample(500);
+constexpr std::chrono::nanoseconds kLookAtRates(std::chrono::seconds(1));
 
 }  // namespace
 
@@ -64,9 +66,14 @@ void Replicator::WorkOn(const CopyTask& task) {
     feeder_.Done(task, CopyOutcome::kChanged);
     return;
   }
-  const Status compared = task.returned ? CompareReturned(task) : Status();
-  auto outcome = compared ? copies_.Settle(task.inode, VolumeId(moves ? task.items[0].number : 0))
-                          : Fail(compared.error());
+  const auto compared = CompareReturned(task);
+  Result<CopyOutcome> outcome = CopyOutcome::kLater;
+  if (!compared)
+    outcome = Fail(compared.error());
+  else if (*compared != ReturnedContent::kOlder)
+    outcome = copies_.Settle(task.inode, VolumeId(moves ? task.items[0].number : 0));
+  else if (feeder_.NoteOlder(task))
+    outcome = CopyOutcome::kSettled;
   // Where it cannot be moved now it may as well stay, without the copy that was perhaps made.
   if (moves && outcome && *outcome == CopyOutcome::kLater) {
     const meta::RecordWrite look{
@@ -99,15 +106,18 @@ bool Replicator::KeepsChanging(const CopyTask& task) const {
   return attr->open_for_write || (age.count() >= 0 && age < kQuiet);
 }
 
-// Before anything is dropped elsewhere because of what is back.
-Status Replicator::CompareReturned(const CopyTask& task) {
+// Before anything is copied from what is back, or dropped elsewhere because of it.
+Result<ReturnedContent> Replicator::CompareReturned(const CopyTask& task) {
+  if (!task.returned && !volumes_.AnyUnsettled()) return ReturnedContent::kSame;
   const auto spend = [&](VolumeId volume, uint64_t bytes) { return Spend(volume, volume, bytes); };
-  PXFS_ASSIGN(const bool same,
-              CompareReturnedFile(metadata_, volumes_, task.inode, task.returned, spend));
-  if (!same && feeder_.NoteOldContent(task))
+  PXFS_ASSIGN(
+      const ReturnedContent found,
+      SettleReturned(metadata_, volumes_, task.inode,
+                     {.also = task.returned, .progress = spend, .tell = feeder_.FirstLook(task)}));
+  if (found != ReturnedContent::kSame && task.returned && feeder_.NoteOldContent(task))
     log::error("volume {} is back with another content than it had when it went",
                volumes_.NameOf(task.returned));
-  return {};
+  return found;
 }
 
 // What was removed while it was there, and is there again, as was all that it had before.
@@ -162,7 +172,12 @@ void Replicator::Reached(CopyStep step) {
 
 bool Replicator::Spend(VolumeId from, VolumeId to, uint64_t bytes) {
   bytes_ += bytes;
-  const auto wait = throttle_.Spend(from, to, bytes);
+  auto wait = throttle_.Spend(from, to, bytes);
+  // The limits may be others before that is over.
+  while (wait > kLookAtRates) {
+    if (!feeder_.Pause(kLookAtRates)) return false;
+    wait = std::min(wait - kLookAtRates, throttle_.Spend(from, to, 0));
+  }
   return wait.count() > 0 ? feeder_.Pause(wait) : !feeder_.stopping();
 }
 

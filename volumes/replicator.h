@@ -22,6 +22,7 @@
 #include "volumes/copy_throttle.h"
 #include "volumes/file_copies.h"
 #include "volumes/replicator_feeder.h"
+#include "volumes/returned_volume.h"
 #include "volumes/volume.h"
 
 namespace pxfs::volumes {
@@ -47,7 +48,7 @@ class Replicator final : private CopyHost {
   void WorkOn(const CopyTask& task);
   // The file has changed too often while it was copied, and within the last kQuiet.
   bool KeepsChanging(const CopyTask& task) const;
-  Status CompareReturned(const CopyTask& task);
+  Result<ReturnedContent> CompareReturned(const CopyTask& task);
   Status SweepReturned(VolumeId id);
   Status Finish(const CopyTask& task);
   Status QueueChildren(InodeId directory);

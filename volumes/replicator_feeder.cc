@@ -29,6 +29,8 @@ struct VolumePass {
   size_t in_work = 0;
   bool left_over = false;    // something could not be settled
   bool old_content = false;  // something there is not what metadata says
+  bool older = false;        // and of something nothing else is there
+  bool repeated = false;     // because of that
 };
 
 namespace {
@@ -41,8 +43,9 @@ constexpr seconds kRetry(2), kLongRetry(10);
 constexpr uint32_t kSoon = 30;
 // What nobody has looked at again for so long is forgotten.
 constexpr seconds kForgetDelay(300);
-// What lies on a volume that stays away is looked at so often, or less often where that takes long.
-constexpr seconds kAwayAgain(10);
+// What lies on a volume that stays away, or is back with what is older, is looked at so often, or
+// less often where that takes long.
+constexpr seconds kAwayAgain(10), kOlderAgain(30);
 constexpr int kAwayShare = 10;
 constexpr uint32_t kBatch = 256;
 constexpr size_t kReady = 256, kLow = 32;
@@ -128,8 +131,9 @@ Status CopyFeeder::WatchVolumes(const std::vector<VolumeInfo>& volumes) {
     }
     // A drain that is called off leaves copies that were made in the place of what still lies
     // there.
-    const bool leaves = away || volume.state == VolumeState::kDraining;
-    if (leaves && volume.objects > 0) PXFS_TRY(NoteAway(volume.id));
+    if (volume.objects == 0) continue;
+    if (away) PXFS_TRY(NoteAway(volume.id));
+    if (volume.state == VolumeState::kDraining) PXFS_TRY(Note(volume.id, ""));
   }
   return {};
 }
@@ -140,17 +144,18 @@ bool CopyFeeder::MayReturn(VolumeId volume) const {
   return away == away_since_.end() || Clock::now() - away->second < settings_.grace;
 }
 
-Status CopyFeeder::NoteAway(VolumeId volume) {
+Status CopyFeeder::Note(VolumeId volume, std::string_view why) {
   {
     std::lock_guard lock(mutex_);
-    if (noted_.contains(volume)) return {};
+    if (noted_.contains({volume, why})) return {};
   }
   // A new number each time: the end of a pass over the volume must not take the next item with it.
   const meta::RecordWrite item{
-      meta::KeyOf({CopyReason::kVolume, InodeId(volume.value), meta::NewItemNumber()}), ""};
+      meta::KeyOf({CopyReason::kVolume, InodeId(volume.value), meta::NewItemNumber()}),
+      std::string(why)};
   PXFS_TRY(metadata_.WriteRecords(std::span(&item, 1), /*sync=*/false));
   std::lock_guard lock(mutex_);
-  noted_.insert(volume);
+  noted_.insert({volume, why});
   return {};
 }
 
@@ -239,7 +244,7 @@ Status CopyFeeder::FeedPasses(const std::vector<VolumeInfo>& volumes) {
       if (*why == VolumePass::Why::kReturned) {
         pass->items = items->second;
         std::lock_guard lock(mutex_);
-        noted_.erase(volume.id);
+        std::erase_if(noted_, [&](const auto& noted) { return noted.first == volume.id; });
       }
     }
     PXFS_TRY(FeedPass(pass));
@@ -271,13 +276,16 @@ Status CopyFeeder::FeedPass(std::shared_ptr<VolumePass> shared) {
 }
 
 Status CopyFeeder::EndPass(VolumePass& pass) {
-  bool left_over = false;
+  bool left_over = false, older = false;
   {
     std::lock_guard lock(mutex_);
     left_over = std::exchange(pass.left_over, false);
+    older = std::exchange(pass.older, false);
+    pass.repeated |= older;
   }
-  if (pass.why == VolumePass::Why::kReturned && !left_over) {
-    PXFS_TRY(sweep_(pass.volume));
+  const bool returned = pass.why == VolumePass::Why::kReturned;
+  if (returned && !left_over) PXFS_TRY(sweep_(pass.volume));
+  if (returned && !left_over && !older) {
     std::vector<meta::RecordWrite> gone;
     for (const std::string& key : pass.items) gone.push_back({key, std::nullopt});
     PXFS_TRY(metadata_.WriteRecords(gone, /*sync=*/false));
@@ -288,6 +296,8 @@ Status CopyFeeder::EndPass(VolumePass& pass) {
   if (pass.why == VolumePass::Why::kAway)
     pause = std::max<Clock::duration>(left_over ? kRetry : kAwayAgain,
                                       (Clock::now() - pass.begun) * kAwayShare);
+  else if (older && !left_over)
+    pause = std::max<Clock::duration>(kOlderAgain, (Clock::now() - pass.begun) * kAwayShare);
   pass.begun = pass.next = Clock::now() + pause;
   pass.after = InodeId();
   pass.listed = false;
@@ -323,6 +333,17 @@ std::optional<CopyTask> CopyFeeder::Next(uint32_t worker) {
 bool CopyFeeder::NoteOldContent(const CopyTask& task) {
   std::lock_guard lock(mutex_);
   return task.pass && !std::exchange(task.pass->old_content, true);
+}
+
+bool CopyFeeder::NoteOlder(const CopyTask& task) {
+  std::lock_guard lock(mutex_);
+  if (task.pass) task.pass->older = true;
+  return task.pass != nullptr;
+}
+
+bool CopyFeeder::FirstLook(const CopyTask& task) const {
+  std::lock_guard lock(mutex_);
+  return task.pass && !task.pass->repeated;
 }
 
 uint32_t CopyFeeder::Done(const CopyTask& task, CopyOutcome outcome) {

@@ -7,7 +7,7 @@
 //    it could not.
 // 3. A volume that is out of reach has an item in the queue until it is back and everything on it
 //    has been looked at, so that what became stale or too many meanwhile is found after a crash
-//    too.
+//    too. Until then reading there is by its leave (VolumeInfo::unsettled).
 //
 // Thread-safe; one thread calls FeedOnce.
 #pragma once
@@ -77,9 +77,15 @@ class CopyFeeder {
   // The volume that is back has something other than metadata says. True the first time in a pass.
   bool NoteOldContent(const CopyTask& task);
 
+  // What the volume has of the file is older, or may be, and nothing else of it is there: the look
+  // at the volume is repeated until that is no more so. False: the task is not of such a look.
+  bool NoteOlder(const CopyTask& task);
+  // The look that the task is of is the first one since the volume is back.
+  bool FirstLook(const CopyTask& task) const;
+
   // As CopyHost has them.
   bool MayReturn(VolumeId volume) const;
-  Status NoteAway(VolumeId volume);
+  Status NoteAway(VolumeId volume) { return Note(volume, meta::kWasAway); }
 
  private:
   struct Delay {
@@ -97,6 +103,7 @@ class CopyFeeder {
   Status ForgetLostVolumes();
   bool Push(CopyTask task);  // false: the inode is being worked on, or has to wait
   bool HasRoom() const;
+  Status Note(VolumeId volume, std::string_view why);
 
   meta::MetadataService& metadata_;
   CopyThrottle& throttle_;
@@ -115,7 +122,8 @@ class CopyFeeder {
   std::unordered_set<InodeId> held_;  // in ready_, or being worked on
   std::unordered_map<InodeId, Delay> delays_;
   std::map<VolumeId, Clock::time_point> away_since_;
-  std::set<VolumeId> noted_;  // have an item in the queue that holds from now on
+  // Have an item in the queue with this value that holds from now on.
+  std::set<std::pair<VolumeId, std::string_view>> noted_;
 };
 
 }  // namespace pxfs::volumes

@@ -17,11 +17,13 @@ using meta::ReplicaState;
 // What reading an object came to.
 struct Reading {
   std::optional<Hash128> checksum;
-  std::string damage;   // why there is none
-  bool absent = false;  // rightly so: the file has never been written
+  std::string damage;  // why there is none
+  // Rightly so, as the file has never been written; or what is there may not become the content.
+  bool absent = false;
 };
 
-Result<Reading> ReadObject(const Volume& volume, const meta::Location& file, const Replica& replica,
+Result<Reading> ReadObject(const VolumeSet& volumes, const Volume& volume,
+                           const meta::Location& file, const Replica& replica,
                            const ScrubOptions& options) {
   Reading reading;
   const auto object = volume.OpenObject({file.attr.inode, replica.object_generation}, O_RDONLY);
@@ -37,6 +39,10 @@ Result<Reading> ReadObject(const Volume& volume, const meta::Location& file, con
   if (!object) return Fail(object.error());
   struct stat st;
   if (::fstat(object->get(), &st) != 0) return FailErrno(errno, "stat of an object");
+  if (!replica.checksum && volumes.Doubtful(file.attr, replica, st)) {
+    reading.absent = true;
+    return reading;
+  }
   if (static_cast<uint64_t>(st.st_size) != file.attr.size_bytes) {
     reading.damage = "it has " + std::to_string(st.st_size) + " bytes, not " +
                      std::to_string(file.attr.size_bytes);
@@ -77,7 +83,7 @@ Result<ScrubOutcome> ScrubFile(meta::MetadataService& metadata, const VolumeSet&
       continue;
     const auto volume = volumes.Find(replica.volume);
     if (!volume) continue;
-    PXFS_ASSIGN(Reading reading, ReadObject(*volume, *file, replica, options));
+    PXFS_ASSIGN(Reading reading, ReadObject(volumes, *volume, *file, replica, options));
     if (reading.absent) continue;
     ++outcome.objects;
     outcome.bytes += attr.size_bytes;
@@ -98,7 +104,10 @@ Result<ScrubOutcome> ScrubFile(meta::MetadataService& metadata, const VolumeSet&
         return outcome;
       return Fail(told.error());
     }
-    if (!good) outcome.damages.push_back({replica.volume, reading.damage, !last});
+    if (good)
+      outcome.good.insert(replica.volume);
+    else
+      outcome.damages.push_back({replica.volume, reading.damage, !last});
   }
   return outcome;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct ScrubDamage {
 struct ScrubOutcome {
   uint64_t objects = 0, bytes = 0;  // read
   std::vector<ScrubDamage> damages;
+  std::set<VolumeId> good;  // where the object is the content
 };
 
 struct ScrubOptions {
@@ -32,7 +34,9 @@ struct ScrubOptions {
 // Compares what the file's objects hold, on disk and not in the page cache, with its checksum, and
 // tells metadata of each (MetadataService::ReportScrub). Where no checksum is known, the first
 // replica's becomes it. A file that is being written, or is not there any more, has no damage;
-// volumes that are away are passed over. Blocks for the reading.
+// volumes that are away are passed
+// over, and so is what may be older than the content (VolumeSet::Doubtful) where no checksum tells.
+// Blocks for the reading.
 Result<ScrubOutcome> ScrubFile(meta::MetadataService& metadata, const VolumeSet& volumes,
                                InodeId inode, const ScrubOptions& options = {});
 

@@ -153,8 +153,18 @@ class VolumeSet {
   // How busy they are, as far as this process knows.
   VolumeLoad& load() const { return load_; }
   // The current replicas on volumes that are here, in the order in which a reader shall try them:
-  // the least busy volume first, and those that are draining last.
+  // the least busy volume first, after it those that are draining, and those that are unsettled
+  // last.
   std::vector<const meta::Replica*> Readable(const meta::Location& location) const;
+  // What it is back with after it was out of reach may be older than metadata says: not all of it
+  // has been looked at yet. Any: some volume is so.
+  bool Unsettled(VolumeId id) const;
+  bool AnyUnsettled() const { return any_unsettled_; }
+  // The object of this replica, of which `object` is the stat, does not look like the content that
+  // metadata has, and its volume is unsettled: not to be used before SettleReturned has looked at
+  // it (volumes/returned_volume.h).
+  bool Doubtful(const meta::Attr& attr, const meta::Replica& replica,
+                const struct stat& object) const;
   // What metadata said of it at the last Refresh, offline or not.
   std::optional<meta::VolumeInfo> Info(VolumeId id) const;
   // Its name, for people, also where it was removed as lost.
@@ -174,6 +184,8 @@ class VolumeSet {
   // Null where metadata does not list it.
   std::optional<Known> Get(VolumeId id) const;
   Known Look(const meta::VolumeInfo& info, const Known& before) const;
+  // It was out of reach, and is back. Has everything there looked at.
+  void NoteReturn(meta::VolumeInfo& info) const;
   uint64_t QueueOf(VolumeId id) const;
 
   const std::string cluster_uuid_;
@@ -182,6 +194,7 @@ class VolumeSet {
   mutable std::mutex mutex_;  // guards known_ and access_times_
   mutable std::unordered_map<VolumeId, Known> known_;
   mutable std::optional<AccessTimes> access_times_;
+  mutable std::atomic<bool> any_unsettled_{false};
   mutable VolumeLoad load_;
 };
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "meta/copy_queue.h"
 #include "meta/lost_volumes.h"
 #include "volumes/volume.h"
 
@@ -39,12 +40,42 @@ std::vector<const meta::Replica*> VolumeSet::Readable(const meta::Location& loca
       if (replica.volume == volume && replica.state == meta::ReplicaState::kCurrent)
         readable.push_back(&replica);
   if (readable.size() < 2) return readable;
-  // What is read there over and over could never leave.
-  std::stable_partition(readable.begin(), readable.end(), [this](const meta::Replica* replica) {
-    const auto info = Info(replica->volume);
-    return !info || info->state != meta::VolumeState::kDraining;
-  });
+  const auto rank = [this](const meta::Replica* replica) {
+    std::lock_guard lock(mutex_);
+    const auto known = known_.find(replica->volume);
+    if (known == known_.end()) return 0;
+    if (known->second.info.unsettled) return 2;
+    // What is read there over and over could never leave.
+    return known->second.info.state == meta::VolumeState::kDraining ? 1 : 0;
+  };
+  std::stable_sort(readable.begin(), readable.end(),
+                   [&](const auto* a, const auto* b) { return rank(a) < rank(b); });
   return readable;
+}
+
+bool VolumeSet::Unsettled(VolumeId id) const {
+  if (!any_unsettled_) return false;
+  std::lock_guard lock(mutex_);
+  const auto known = known_.find(id);
+  return known != known_.end() && known->second.info.unsettled;
+}
+
+bool VolumeSet::Doubtful(const meta::Attr& attr, const meta::Replica& replica,
+                         const struct stat& object) const {
+  // Of a file that is written metadata does not know the size.
+  if (!Unsettled(replica.volume) || attr.open_for_write || !replica.materialized) return false;
+  return static_cast<uint64_t>(object.st_size) != attr.size_bytes ||
+         ToTimestamp(object.st_mtim) != attr.mtime;
+}
+
+// The service may not have noticed that it was away, or not have noted it yet.
+void VolumeSet::NoteReturn(meta::VolumeInfo& info) const {
+  if (std::exchange(info.unsettled, true)) return;
+  const meta::RecordWrite item{
+      meta::KeyOf({meta::CopyReason::kVolume, InodeId(info.id.value), meta::NewItemNumber()}),
+      std::string(meta::kWasAway)};
+  if (const auto noted = metadata_.WriteRecords(std::span(&item, 1), /*sync=*/false); !noted)
+    log::warn("volume {} is back, and is not looked at: {}", info.name, noted.error().message());
 }
 
 VolumeSet::Known VolumeSet::Look(const meta::VolumeInfo& info, const Known& before) const {
@@ -79,6 +110,7 @@ Status VolumeSet::Refresh() const {
     before = known_;
   }
   std::unordered_map<VolumeId, Known> now;
+  bool any_unsettled = false;
   for (const meta::VolumeInfo& info : listed) {
     const auto old = before.find(info.id);
     Known known = Look(info, old == before.end() ? Known() : old->second);
@@ -90,6 +122,9 @@ Status VolumeSet::Refresh() const {
         log::warn("volume {} is {}: {}", info.name, known.volume ? "impaired" : "offline",
                   known.problem);
     }
+    // Before it can be found here.
+    if (old != before.end() && !old->second.volume && known.volume) NoteReturn(known.info);
+    any_unsettled |= known.info.unsettled;
     now.emplace(info.id, std::move(known));
   }
   {
@@ -100,6 +135,7 @@ Status VolumeSet::Refresh() const {
       if (access_times_ && known.volume && is_new) Apply(*access_times_, *known.volume);
     }
     known_ = now;
+    any_unsettled_ = any_unsettled;
   }
   if (!reports_) return {};
   for (const auto& [id, known] : now) PXFS_TRY(metadata_.ReportVolume(known.report));

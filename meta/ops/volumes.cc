@@ -1,3 +1,4 @@
+#include "meta/copy_queue.h"
 #include "meta/keys.h"
 #include "meta/local_service_impl.h"
 
@@ -7,7 +8,17 @@ Result<VolumeInfo> LocalService::AddVolume(const VolumeInfo& volume) {
   return volumes_.Add(volume);
 }
 
-Result<std::vector<VolumeInfo>> LocalService::ListVolumes() { return volumes_.List(); }
+Result<std::vector<VolumeInfo>> LocalService::ListVolumes() {
+  std::vector<VolumeInfo> volumes = volumes_.List();
+  PXFS_TRY(ForEachRecord(*this, PrefixOf(CopyReason::kVolume), [&](const Record& record) -> Status {
+    const auto item = ParseCopyItem(record.key);
+    for (VolumeInfo& volume : volumes)
+      if (item && volume.id.value == item->inode.value)
+        volume.unsettled |= record.value == kWasAway;
+    return {};
+  }));
+  return volumes;
+}
 
 Status LocalService::UpdateVolume(const VolumeInfo& volume) { return volumes_.Update(volume); }
 

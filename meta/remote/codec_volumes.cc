@@ -20,6 +20,7 @@ void Encode(pb::VolumeInfo& to, const VolumeInfo& from) {
   to.set_objects(from.objects);
   to.set_object_bytes(from.object_bytes);
   to.set_copy_rate(from.copy_rate);
+  to.set_unsettled(from.unsettled);
 }
 
 void Decode(const pb::VolumeInfo& from, VolumeInfo& to, Validity& validity) {
@@ -38,6 +39,7 @@ void Decode(const pb::VolumeInfo& from, VolumeInfo& to, Validity& validity) {
   to.objects = from.objects();
   to.object_bytes = from.object_bytes();
   to.copy_rate = from.copy_rate();
+  to.unsettled = from.unsettled();
 }
 
 void Encode(pb::VolumeReport& to, const VolumeReport& from) {

@@ -22,7 +22,7 @@ class VolumeLossTest : public CopiesTest {
  protected:
   void SetUp() override {
     MountedOptions options;
-    options.expected_errors = {"volume v1"};
+    options.expected_errors = {"volume v1", "may be, an older content"};
     StartCluster(options);
   }
   // 0, or the errno of opening or reading it. In a mount that has had no file open yet: what was
@@ -123,6 +123,111 @@ TEST_P(VolumeLossTest, AVolumeThatIsBackAsItWasLongBeforeIsMended) {
   for (const auto& entry : stdfs::recursive_directory_iterator(root + "/objects"))
     objects += entry.is_regular_file() ? 1 : 0;
   EXPECT_EQ(objects, ObjectsOn("v1"));
+}
+
+// What makes the volume come back as it was, in the moment of its return: what looks at it is held
+// up by the limit of its rate.
+class ReturnedVolumeTest : public VolumeLossTest {
+ protected:
+  bool IsUnsettled(const std::string& volume) const {
+    const nlohmann::json all = Json({"volume", "ls"});
+    return std::any_of(all.begin(), all.end(), [&](const auto& listed) {
+      return listed["name"] == volume && listed["unsettled"] == true;
+    });
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Shapes, ReturnedVolumeTest,
+                         testing::Values(Shape::kEmbedded, Shape::kDaemon),
+                         [](const auto& info) { return ToString(info.param); });
+
+TEST_P(ReturnedVolumeTest, OldContentIsNotReadInTheMomentOfItsReturn) {
+  constexpr int kFiles = 8;
+  const auto name = [](int i) { return "d/f" + std::to_string(i); };
+  const auto content = [](const char* age, int i) {
+    return std::string(age) + " content " + std::to_string(i);
+  };
+  const std::string root = mounted_->cluster().volumes()[0], snapshot = root + ".old";
+  for (const char* directory : {"d", "alone"}) {
+    stdfs::create_directory(Path(directory));
+    Pxfs({"policy", "set", Path(directory), "pin=v1"});
+  }
+  Pxfs({"policy", "set", Path("d"), "copies=2"});
+  // As many as are looked at at a time, and before all others.
+  for (const char* held : {"d/held0", "d/held1"}) WriteText(Path(held), std::string(3 << 20, 'a'));
+  for (int i = 0; i < kFiles; ++i) WriteText(Path(name(i)), content("old", i));
+  for (const char* file : {"alone/old", "alone/same", "alone/touched"})
+    WriteText(Path(file), "old");
+  for (int i = 0; i < kFiles; ++i) AwaitCopies(name(i), 2);
+  for (const char* held : {"d/held0", "d/held1"}) AwaitCopies(held, 2);
+  AwaitQuiet();
+  Pxfs({"scrub", Path("alone/touched")});  // its checksum is known from now on
+  ASSERT_STATUS(RunOk({"cp", "-a", root, snapshot}));
+
+  for (const char* held : {"d/held0", "d/held1"}) WriteText(Path(held), std::string(3 << 20, 'b'));
+  for (int i = 0; i < kFiles; ++i) WriteText(Path(name(i)), content("new", i));
+  WriteText(Path("alone/old"), "new");
+  stdfs::last_write_time(Path("alone/touched"), stdfs::file_time_type::clock::now());
+  for (int i = 0; i < kFiles; ++i) AwaitCopies(name(i), 2);
+  for (const char* held : {"d/held0", "d/held1"}) AwaitCopies(held, 2);
+  AwaitQuiet();
+  Pxfs({"volume", "set", "v1", "rate=1K"});
+  Vanish(0);
+  stdfs::rename(root + ".away", root + ".newer");
+  stdfs::rename(snapshot, root);
+  EXPECT_TRUE(AwaitState("v1", "online"));
+
+  const auto fresh = mounted_->MountAgain("returned");
+  ASSERT_TRUE(fresh) << fresh.error().message();
+  for (const std::string& mount : {(*fresh)->path(), mounted_->path()}) {
+    const auto at = [&](const std::string& file) { return mount + "/" + file; };
+    for (int i = 0; i < kFiles; ++i) EXPECT_EQ(ReadText(at(name(i))), content("new", i)) << mount;
+    EXPECT_EQ(ReadText(at("alone/same")), "old");
+    EXPECT_EQ(ReadText(at("alone/touched")), "old");
+  }
+  EXPECT_EQ(ReadError("alone/old"), EIO);
+  for (const int flags : {O_RDONLY, O_WRONLY}) {
+    const UniqueFd old(::open(((*fresh)->path() + "/alone/old").c_str(), flags | O_CLOEXEC));
+    EXPECT_FALSE(old) << flags;
+    EXPECT_EQ(errno, EIO);
+  }
+  // A writer goes on with what is good, and not with what would make that stale.
+  for (int i = 0; i < 2; ++i) {
+    const UniqueFd writer(::open(((*fresh)->path() + "/" + name(i)).c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(writer);
+    ASSERT_EQ(::pwrite(writer.get(), "NEW", 3, 0), 3);
+  }
+  EXPECT_TRUE(IsUnsettled("v1"));
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(ReadText(Path(name(i))), "NEW content " + std::to_string(i));
+  EXPECT_FALSE(mounted_->LoggedLines("may be, an older content").empty());
+
+  // What nothing else is there of stays closed, as long as it is there.
+  Pxfs({"volume", "set", "v1", "rate=0"});
+  EXPECT_TRUE(Eventually(
+      [&] { return !mounted_->LoggedLines("/alone/old: what volume v1 is back with").empty(); },
+      kPatience));
+  for (const char* held : {"d/held0", "d/held1"}) {
+    // The old one is dropped, and made anew.
+    EXPECT_TRUE(Eventually(
+        [&] {
+          int good = 0;
+          const nlohmann::json replicas = Replicas(held);
+          for (const auto& replica : replicas)
+            good += replica["state"] == "current" &&
+                    ReadText(replica["object"]) == std::string(3 << 20, 'b');
+          return good == 2 && replicas.size() == 2;
+        },
+        kPatience));
+    EXPECT_TRUE(ReadText(Path(held)) == std::string(3 << 20, 'b'));
+  }
+  for (int i = 0; i < kFiles; ++i) AwaitCopies(name(i), 2);
+  EXPECT_EQ(ReadError("alone/old"), EIO);
+  EXPECT_TRUE(IsUnsettled("v1"));
+  EXPECT_STATUS((*fresh)->Stop());
+  ASSERT_EQ(::unlink(Path("alone/old").c_str()), 0);
+  if (LongRun()) {
+    EXPECT_TRUE(Eventually([&] { return !IsUnsettled("v1"); }, kPatience));
+  }
 }
 
 TEST_P(VolumeLossTest, ADiskThatIsLostForGood) {
