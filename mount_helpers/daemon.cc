@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -45,6 +46,8 @@ void Tell(const std::string& lines) {
   (void)WriteAll(status.get(), lines + "\n");
 }
 
+using Clock = std::chrono::steady_clock;
+
 class Daemon {
  public:
   explicit Daemon(const MountOptions& options) : options_(options) {}
@@ -72,6 +75,7 @@ class Daemon {
   [[noreturn]] void HandOver();
 
   const MountOptions& options_;
+  const Clock::time_point started_ = Clock::now();
   std::unique_ptr<fs::ConnectionState> state_;
   std::unique_ptr<cli::Cluster> cluster_;
   std::unique_ptr<volumes::HeatTable> heat_;
@@ -302,8 +306,9 @@ void Daemon::Ready() {
   record.root_squash = options_.root_squash;
   if (auto written = WriteMountRecord(cluster_->identity().run_directory(), record); !written)
     log::error("registering the mount: {}", written.error().message());
-  log::info("{} on {}: serving{}", options_.source, options_.mountpoint,
-            capabilities.passthrough ? " with passthrough" : "");
+  log::info("{} on {}: serving{}, {} ms after this daemon's start", options_.source,
+            options_.mountpoint, capabilities.passthrough ? " with passthrough" : "",
+            std::chrono::floor<std::chrono::milliseconds>(Clock::now() - started_).count());
   // Not earlier: who waits for the mount may look for its record next.
   Tell(Restrictions() + OfflineVolumes() + "ok");
   auto watcher = MountWatcher::Start(
