@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/logging.h"
 #include "meta/ballast.h"
 #include "meta/group_sync.h"
 #include "meta/leveldb_env.h"
@@ -32,16 +33,25 @@ tl::unexpected<Error> FailWith(const leveldb::Status& status, const std::string&
 
 class LevelDbEngine final : public KvEngine {
  public:
-  LevelDbEngine(std::string directory, std::unique_ptr<Ballast> ballast,
+  LevelDbEngine(std::string directory, DiskEnv& disk, std::unique_ptr<Ballast> ballast,
                 std::unique_ptr<OrderedEnv> env,
                 std::unique_ptr<const leveldb::FilterPolicy> filter,
                 std::unique_ptr<leveldb::Cache> blocks, std::unique_ptr<leveldb::DB> db)
       : directory_(std::move(directory)),
+        disk_(disk),
         ballast_(std::move(ballast)),
         env_(std::move(env)),
         filter_(std::move(filter)),
         blocks_(std::move(blocks)),
         db_(std::move(db)) {}
+
+  // Whatever fails here, the next one to open the store finds what the last sync has made durable.
+  ~LevelDbEngine() override {
+    leveldb::Status status = env_->SyncLogs();
+    db_.reset();
+    if (status.ok()) status = NoteClosed(disk_, directory_);
+    if (!status.ok()) log::warn("metadata store {}: closing it: {}", directory_, status.ToString());
+  }
 
   uint64_t Version(std::string_view key) const override { return versions_.Of(key); }
   bool Settled(uint64_t version) const override { return StripedVersions::Settled(version); }
@@ -96,12 +106,13 @@ class LevelDbEngine final : public KvEngine {
   }
 
   const std::string directory_;
+  DiskEnv& disk_;
   // In this order: the database uses the others to its end.
   const std::unique_ptr<Ballast> ballast_;
   const std::unique_ptr<OrderedEnv> env_;
   const std::unique_ptr<const leveldb::FilterPolicy> filter_;
   const std::unique_ptr<leveldb::Cache> blocks_;
-  const std::unique_ptr<leveldb::DB> db_;
+  std::unique_ptr<leveldb::DB> db_;
   GroupSync group_sync_{[this] { return SyncLogs(); }};
   StripedVersions versions_;
   std::mutex commit_mutex_;  // one commit at a time: validation, write and publication
@@ -139,7 +150,7 @@ Result<std::unique_ptr<KvEngine>> OpenLevelDb(const std::string& directory,
     return Fail(Code::kNotFound,
                 "no metadata store: " + directory + "; restore a dump (pxfs load)");
   if (!status.ok()) return FailWith(status, directory);
-  return std::make_unique<LevelDbEngine>(directory, std::move(ballast), std::move(env),
+  return std::make_unique<LevelDbEngine>(directory, *disk, std::move(ballast), std::move(env),
                                          std::move(filter), std::move(blocks),
                                          std::unique_ptr<leveldb::DB>(db));
 }

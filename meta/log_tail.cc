@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstdint>
 #include <memory>
+#include <sstream>
 #include <vector>
 
 #include "base/logging.h"
@@ -41,28 +42,8 @@ size_t Fragment(std::string_view rest, uint8_t* type) {
   return Masked(crc.checksum()) == ReadNumber(rest.substr(0, 4)) ? size : 0;
 }
 
-leveldb::Status CutTail(DiskEnv& disk, const std::string& directory, const std::string& name) {
-  const std::string path = directory + "/" + name;
-  std::string log;
-  if (leveldb::Status status = ReadFileToString(&disk, path, &log); !status.ok()) return status;
-  const size_t whole = WholeRecords(log);
-  if (whole == log.size()) return disk.SyncFile(path);
-  log::warn(
-      "{}: the last {} bytes of {} are no whole records: they were being written when the "
-      "machine or the process stopped, and are cut off",
-      path, log.size() - whole, log.size());
-  // LevelDB removes leftovers of this name.
-  const std::string temporary = directory + "/000000.dbtmp";
-  leveldb::WritableFile* opened = nullptr;
-  if (leveldb::Status status = disk.NewWritableFile(temporary, &opened); !status.ok())
-    return status;
-  const std::unique_ptr<leveldb::WritableFile> file(opened);
-  leveldb::Status status = file->Append(leveldb::Slice(log.data(), whole));
-  if (status.ok()) status = file->Sync();
-  if (status.ok()) status = file->Close();
-  if (status.ok()) status = disk.RenameFile(temporary, path);
-  return status;
-}
+// docs/formats.md: what was durable when the database was closed, as "NAME BYTES" a line.
+constexpr char kClosed[] = "closed";
 
 uint64_t LogNumber(const std::string& name) {
   const size_t dot = name.find('.');
@@ -70,6 +51,70 @@ uint64_t LogNumber(const std::string& name) {
                    std::all_of(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(dot),
                                [](unsigned char c) { return std::isdigit(c); });
   return log ? std::stoull(name) : 0;
+}
+
+// The files that are written to: the newest log, and the manifest that CURRENT names. Empty where
+// there is none. Whatever is wrong with CURRENT, LevelDB says it better.
+struct Written {
+  std::string log, manifest;
+};
+
+leveldb::Status FindWritten(DiskEnv& disk, const std::string& directory, Written* found) {
+  std::vector<std::string> names;
+  if (leveldb::Status status = disk.GetChildren(directory, &names); !status.ok()) return status;
+  for (const std::string& name : names)
+    if (LogNumber(name) > LogNumber(found->log)) found->log = name;
+  std::string current;
+  if (!ReadFileToString(&disk, directory + "/CURRENT", &current).ok() || !current.ends_with('\n'))
+    return {};
+  current.pop_back();
+  if (current.starts_with("MANIFEST-") && disk.FileExists(directory + "/" + current))
+    found->manifest = current;
+  return {};
+}
+
+// Replaces a file by `content`, durably but for the name.
+leveldb::Status Replace(DiskEnv& disk, const std::string& directory, const std::string& name,
+                        std::string_view content) {
+  // LevelDB removes leftovers of this name.
+  const std::string temporary = directory + "/000000.dbtmp";
+  leveldb::WritableFile* opened = nullptr;
+  if (leveldb::Status status = disk.NewWritableFile(temporary, &opened); !status.ok())
+    return status;
+  const std::unique_ptr<leveldb::WritableFile> file(opened);
+  leveldb::Status status = file->Append(leveldb::Slice(content.data(), content.size()));
+  if (status.ok()) status = file->Sync();
+  if (status.ok()) status = file->Close();
+  if (status.ok()) status = disk.RenameFile(temporary, directory + "/" + name);
+  return status;
+}
+
+// durable: so many bytes at its start are known to be.
+leveldb::Status CutTail(DiskEnv& disk, const std::string& directory, const std::string& name,
+                        uint64_t durable) {
+  const std::string path = directory + "/" + name;
+  std::string log;
+  if (leveldb::Status status = ReadFileToString(&disk, path, &log); !status.ok()) return status;
+  const size_t whole = WholeRecords(log);
+  if (whole < durable)
+    return leveldb::Status::Corruption(name, "damaged behind byte " + std::to_string(whole) +
+                                                 ", and all of its " + std::to_string(durable) +
+                                                 " bytes were durable when it was closed");
+  if (whole == log.size()) return disk.SyncFile(path);
+  log::warn(
+      "{}: the last {} bytes of {} are no whole records: they were being written when the "
+      "machine or the process stopped, and are cut off",
+      path, log.size() - whole, log.size());
+  return Replace(disk, directory, name, std::string_view(log).substr(0, whole));
+}
+
+// What `closed` says of a file; 0 where it says nothing.
+uint64_t Durable(std::string_view closed, const std::string& name) {
+  std::istringstream lines{std::string(closed)};
+  std::string noted;
+  for (uint64_t bytes = 0; lines >> noted >> bytes;)
+    if (noted == name) return bytes;
+  return 0;
 }
 
 }  // namespace
@@ -99,21 +144,37 @@ size_t WholeRecords(std::string_view log) {
 }
 
 leveldb::Status CutTornTails(DiskEnv& disk, const std::string& directory) {
-  std::vector<std::string> names;
-  if (!disk.GetChildren(directory, &names).ok()) return leveldb::Status::OK();
-  std::string newest, current;
-  for (const std::string& name : names)
-    if (LogNumber(name) > LogNumber(newest)) newest = name;
-  // Whatever is wrong with CURRENT, LevelDB says it better.
-  const bool readable = ReadFileToString(&disk, directory + "/CURRENT", &current).ok();
-  if (readable && current.ends_with('\n')) {
-    current.pop_back();
-    if (current.starts_with("MANIFEST-") && disk.FileExists(directory + "/" + current))
-      if (leveldb::Status status = CutTail(disk, directory, current); !status.ok()) return status;
+  Written written;
+  if (!FindWritten(disk, directory, &written).ok()) return {};  // there is no such directory yet
+  std::string closed;
+  if (disk.FileExists(directory + "/" + kClosed))
+    if (leveldb::Status status = ReadFileToString(&disk, directory + "/" + kClosed, &closed);
+        !status.ok())
+      return status;
+  for (const std::string& name : {written.manifest, written.log}) {
+    if (name.empty()) continue;
+    if (leveldb::Status status = CutTail(disk, directory, name, Durable(closed, name));
+        !status.ok())
+      return status;
   }
-  if (!newest.empty())
-    if (leveldb::Status status = CutTail(disk, directory, newest); !status.ok()) return status;
-  return names.empty() ? leveldb::Status::OK() : disk.SyncDirectory(directory);
+  return disk.SyncDirectory(directory);
+}
+
+leveldb::Status NoteClosed(DiskEnv& disk, const std::string& directory) {
+  Written written;
+  if (leveldb::Status status = FindWritten(disk, directory, &written); !status.ok()) return status;
+  std::string closed;
+  for (const std::string& name : {written.manifest, written.log}) {
+    if (name.empty()) continue;
+    const std::string path = directory + "/" + name;
+    if (leveldb::Status status = disk.SyncFile(path); !status.ok()) return status;
+    uint64_t bytes = 0;
+    if (leveldb::Status status = disk.GetFileSize(path, &bytes); !status.ok()) return status;
+    closed += name + " " + std::to_string(bytes) + "\n";
+  }
+  if (leveldb::Status status = Replace(disk, directory, kClosed, closed); !status.ok())
+    return status;
+  return disk.SyncDirectory(directory);
 }
 
 }  // namespace pxfs::meta

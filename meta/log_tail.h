@@ -17,8 +17,13 @@ namespace pxfs::meta {
 size_t WholeRecords(std::string_view log);
 
 // To be called before LevelDB opens `directory`: cuts what follows the last whole record off the
-// newest log and off the manifest in use, and makes both durable as they are then. A directory
-// without a database is left alone. Blocks for reading both.
+// newest log and off the manifest in use, and makes both durable as they are then. Corruption: one
+// of them is damaged where NoteClosed has said that all of it is durable. A directory without a
+// database is left alone. Blocks for reading both.
 leveldb::Status CutTornTails(DiskEnv& disk, const std::string& directory);
+
+// To be called after LevelDB has closed `directory` and all logs were synced: notes, durably, how
+// long the newest log and the manifest are. Blocks for that.
+leveldb::Status NoteClosed(DiskEnv& disk, const std::string& directory);
 
 }  // namespace pxfs::meta

@@ -2,8 +2,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <thread>
 
@@ -142,6 +145,48 @@ TEST(LevelDbEngineTest, MissingAndDamagedDatabases) {
 }
 
 // All who come while a sync is under way share the next one, which begins after they came.
+// Bytes in the middle of the newest log change on the disk.
+void DamageLog(const std::string& directory) {
+  std::string newest;
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    if (entry.path().extension() == ".log") newest = std::max(newest, entry.path().string());
+  ASSERT_FALSE(newest.empty());
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(newest));
+  ASSERT_GT(size, 1000);
+  std::fstream log(newest, std::ios::in | std::ios::out | std::ios::binary);
+  log.seekp(size / 2);
+  log << "damaged";
+}
+
+// What a machine that stopped was writing, and what a disk spoilt later, look the same in a log. A
+// store that was closed has nothing of the first kind.
+TEST(LevelDbEngineTest, ALogThatWasClosedIsNotCut) {
+  ScratchDirectory scratch;
+  const std::string path = scratch.path() + "/db", copy = scratch.path() + "/copy";
+  const auto count = [](KvEngine& engine) {
+    size_t found = 0;
+    EXPECT_OK(engine.Scan("", "z", [&](auto, auto) { return ++found > 0; }));
+    return found;
+  };
+  {
+    const auto engine = Value(OpenLevelDb(path, true));
+    for (int i = 0; i < 100; ++i)
+      EXPECT_OK(engine->Commit({}, {{"key" + std::to_string(i), std::string(50, 'v')}}, [] {}));
+    std::filesystem::copy(path, copy);
+  }
+  ASSERT_NO_FATAL_FAILURE(DamageLog(path));
+  const auto damaged = OpenLevelDb(path, false);
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code(), Code::kCorruption);
+  EXPECT_NE(damaged.error().message().find("damaged behind byte"), std::string::npos)
+      << damaged.error().message();
+
+  ASSERT_NO_FATAL_FAILURE(DamageLog(copy));
+  const auto torn = Value(OpenLevelDb(copy, false));
+  EXPECT_GT(count(*torn), 0u);
+  EXPECT_LT(count(*torn), 100u);
+}
+
 TEST(GroupSyncTest, ManyCallersShareASync) {
   constexpr int kCallers = 8;
   std::mutex mutex;
