@@ -10,6 +10,10 @@
 namespace pxfs::cli {
 namespace {
 
+std::string PathOf(const volumes::Volume& volume, volumes::ObjectName name) {
+  return volume.root() + "/" + name.RelativePath();
+}
+
 using meta::Finding;
 using meta::FindingKind;
 using volumes::ObjectName;
@@ -90,7 +94,7 @@ Status ObjectCheck::CheckObject(const meta::Location& file, const meta::Replica&
   if (object->st_uid != owner.uid || object->st_gid != owner.gid ||
       (object->st_mode & 07777) != owner.mode)
     PXFS_TRY(Say(FindingKind::kOwner, attr.inode, volume.id(),
-                 name.RelativePath() + " belongs to " + std::to_string(object->st_uid) + ":" +
+                 PathOf(volume, name) + " belongs to " + std::to_string(object->st_uid) + ":" +
                      std::to_string(object->st_gid) + " with mode " + OctalMode(object->st_mode) +
                      ", the file to " + std::to_string(owner.uid) + ":" +
                      std::to_string(owner.gid) + " with mode " + OctalMode(owner.mode),
@@ -103,8 +107,8 @@ Status ObjectCheck::CheckObject(const meta::Location& file, const meta::Replica&
   if (!current || attr.open_for_write || static_cast<uint64_t>(object->st_size) == attr.size_bytes)
     return {};
   return Say(FindingKind::kSize, attr.inode, volume.id(),
-             name.RelativePath() + " has " + std::to_string(object->st_size) + " bytes, the file " +
-                 std::to_string(attr.size_bytes),
+             PathOf(volume, name) + " has " + std::to_string(object->st_size) +
+                 " bytes, the file " + std::to_string(attr.size_bytes),
              [&]() -> Result<bool> {
                PXFS_TRY(store_.SetContent(attr.inode, volumes::ContentOf(*object)));
                return true;
@@ -119,7 +123,7 @@ Status ObjectCheck::CheckLost(const meta::Location& file, const meta::Replica& r
   if (may_be_missing) return {};
   const ObjectName name{file.attr.inode, replica.object_generation};
   return Say(FindingKind::kLostObject, file.attr.inode, volume.id(),
-             name.RelativePath() + " (" + FormatBytes(file.attr.size_bytes) +
+             PathOf(volume, name) + " (" + FormatBytes(file.attr.size_bytes) +
                  ") is gone; put it back, or remove the file",
              [&] { return ReplaceLost(file, replica, volume); });
 }
@@ -175,7 +179,7 @@ Status ObjectCheck::CheckStrays(const Volume& volume, std::span<const ObjectName
   for (const meta::ObjectRef& object : unknown) {
     const ObjectName name{object.inode, object.object_generation};
     PXFS_TRY(Say(FindingKind::kStrayObject, object.inode, volume.id(),
-                 "nothing refers to " + name.RelativePath(),
+                 "nothing refers to " + PathOf(volume, name),
                  [&] { return TakeStray(volume, name); }));
   }
   return {};

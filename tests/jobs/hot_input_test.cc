@@ -27,6 +27,7 @@
 #include "tests/support/heat_half_life.h"
 #include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
+#include "tests/support/private_mounts.h"
 
 namespace pxfs::test {
 namespace {
@@ -54,8 +55,7 @@ class SlowDisks {
     std::unique_ptr<SlowDisks> disks(new SlowDisks(std::move(root)));
     EXPECT_EQ(::mkdirat(disks->root_.get(), disks->name_.c_str(), 0755), 0);
     EXPECT_TRUE(disks->Write(disks->name_ + "/cgroup.procs", std::to_string(::getpid())));
-    EXPECT_EQ(::unshare(CLONE_NEWNS), 0);
-    EXPECT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    EXPECT_STATUS(EnterPrivateMounts());
     EXPECT_EQ(::umount2(kHierarchy, MNT_DETACH), 0);
     return disks;
   }

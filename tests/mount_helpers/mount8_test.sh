@@ -4,7 +4,7 @@
 set -euo pipefail
 bin=$(realpath "$1")
 if [ "${2:-}" != inside ]; then
-  exec unshare --mount --propagation private "$0" "$bin" inside
+  exec bash "$(dirname "$0")/../support/private_mounts.sh" - bash "$0" "$bin" inside
 fi
 
 work=$(mktemp -d /tmp/pxfs-mount8-XXXXXX)

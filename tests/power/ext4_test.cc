@@ -4,8 +4,6 @@
 // and the volumes fit together.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -31,6 +29,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
+#include "tests/support/private_mounts.h"
 
 namespace pxfs::test {
 namespace {
@@ -265,9 +264,7 @@ class PowerExt4Test : public testing::TestWithParam<const char*> {
     // A copy of the disk's mount in some other program's namespace would keep it alive, so that
     // mounting it again would show the dead one. Once, before LevelDB starts its thread, which
     // would stay behind in an earlier namespace.
-    ASSERT_EQ(::unshare(CLONE_NEWNS), 0) << std::strerror(errno);
-    ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0)
-        << std::strerror(errno);
+    ASSERT_STATUS(EnterPrivateMounts());
   }
   void SetUp() override {
     MountedOptions options;

@@ -3,8 +3,8 @@
 set -euo pipefail
 work="$1"
 # The server does not run as root, and whom it runs as must reach the directory; with this script its processes end.
-if [[ -z ${PXFS_PRIVATE:-} ]]; then
-  exec env PXFS_PRIVATE=1 unshare --mount --propagation private --pid --fork --kill-child --mount-proc bash "$0" "$@"
+if [[ ${3:-} != inside ]]; then
+  exec bash "$(dirname "$0")/../support/private_mounts.sh" "$work" bash "$0" "$1" "$2" inside
 fi
 mount --bind "$work" /mnt
 data=/mnt/data
