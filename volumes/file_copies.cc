@@ -122,8 +122,9 @@ Result<meta::FinishedCopy> FileCopies::MakeObject(const meta::CopyTicket& ticket
       host_.Reached(CopyStep::kBlock);
       return host_.Spend(replica.volume, ticket.object.volume, bytes);
     };
-    // Copies count as equal after loss of power too.
+    // Copies count as equal after loss of power too, so neither may lose its content or its name.
     if (::fsync(source->get()) != 0) return FailErrno(errno, "fsync of an object");
+    PXFS_TRY(volume->SyncName({attr.inode, replica.object_generation}));
     auto copied = CopyDurably(*target, name, owner, source->get(), options);
     if (copied && replica.checksum && !(copied->checksum == *replica.checksum)) {
       log::error("{}: its checksum is {}, not {}; it is not copied",

@@ -153,7 +153,7 @@ void Maintenance::ReportLoop() {
 
 void Maintenance::KeepLoop() {
   meta::StoreKeeper& keeper = *metadata_.keeper();
-  if (const auto settled = SettlePowerLoss(keeper, volumes_); !settled)
+  if (const auto settled = SettlePowerLoss(metadata_, volumes_); !settled)
     log::warn("cannot look for objects that nothing refers to: {}", settled.error().message());
   for (bool more = true; more;) {
     // Once more at the end, so that a machine that is shut down in order has nothing to compare.

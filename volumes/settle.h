@@ -18,8 +18,16 @@ Result<bool> Checkpoint(meta::StoreKeeper& keeper, meta::MetadataService& metada
 // every object's name.
 Result<size_t> RemoveUnknownObjects(meta::StoreKeeper& keeper, const Volume& volume);
 
-// After a loss of power: deletes objects that nothing refers to. Returns how many. A volume that is
-// offline is passed over. Blocks for a look at every object's name.
-Result<size_t> SettlePowerLoss(meta::StoreKeeper& keeper, const VolumeSet& volumes);
+// What SettlePowerLoss did.
+struct Settled {
+  size_t removed = 0;  // objects that nothing referred to
+  size_t learned = 0;  // files whose size or content was not what metadata said
+};
+
+// After a loss of power: deletes objects that nothing refers to, and learns from the others what
+// was written to files that metadata does not know to have been open, since their opening for
+// writing was not durable. A volume that is offline is passed over. `metadata` has a keeper. Blocks
+// for a look at every object.
+Result<Settled> SettlePowerLoss(meta::MetadataService& metadata, const VolumeSet& volumes);
 
 }  // namespace pxfs::volumes

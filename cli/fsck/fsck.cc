@@ -35,7 +35,7 @@ Status EndSessions(const ClusterIdentity& identity, const FsckOptions& options) 
     PXFS_ASSIGN(reclaimed, volumes::ReclaimOnce(cluster->metadata(), cluster->volumes(),
                                                 kReclaimBatch, std::chrono::milliseconds(0)));
   }
-  PXFS_TRY(volumes::SettlePowerLoss(*cluster->metadata().keeper(), cluster->volumes()));
+  PXFS_TRY(volumes::SettlePowerLoss(cluster->metadata(), cluster->volumes()));
   return cluster->metadata().Sync();
 }
 

@@ -27,7 +27,7 @@ class Inspection {
 
   Result<std::vector<std::string>> Run() {
     PXFS_TRY(volumes::RecoverOpenFiles(metadata_, volumes_));
-    PXFS_TRY(volumes::SettlePowerLoss(*metadata_.keeper(), volumes_));
+    PXFS_TRY(volumes::SettlePowerLoss(metadata_, volumes_));
     PXFS_TRY(ReclaimAll());
     PXFS_ASSIGN(const meta::Statistics statistics, metadata_.GetStatistics());
     Expect(statistics.orphans == 0, std::to_string(statistics.orphans) + " orphans stay");

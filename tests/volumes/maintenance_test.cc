@@ -274,13 +274,34 @@ TEST_F(MaintenanceTest, LossOfPowerLeavesNoStrayObjects) {
   EXPECT_EQ(unknown->front().inode, strays[0].inode);
   EXPECT_EQ(unknown->back().object_generation, strays[1].generation);
 
-  EXPECT_EQ(*SettlePowerLoss(keeper, *volumes_), 2u);
+  EXPECT_EQ(SettlePowerLoss(*metadata_, *volumes_)->removed, 2u);
   EXPECT_FALSE(keeper.PowerWasLost());
   EXPECT_TRUE(ObjectExists(file));
   EXPECT_TRUE(std::filesystem::exists(foreign));
   for (const ObjectName& stray : strays)
     EXPECT_FALSE(std::filesystem::exists(volume_.path + "/" + stray.RelativePath()));
-  EXPECT_EQ(*SettlePowerLoss(keeper, *volumes_), 0u);
+  EXPECT_EQ(SettlePowerLoss(*metadata_, *volumes_)->removed, 0u);
+}
+
+// That a file was opened for writing is not durable by itself; what was written may be.
+TEST_F(MaintenanceTest, AfterALossOfPowerWhatWasWrittenUnknownToMetadataIsLearned) {
+  const auto grown = MakeClosed("grown", "0123456789");
+  const auto same = MakeClosed("same", "0123456789");
+  ASSERT_TRUE(*Checkpoint(*metadata_->keeper(), *metadata_, *volumes_));
+  const auto object = [&](const meta::Location& file) {
+    return volume_.path + "/" + NameOf(file).RelativePath();
+  };
+  ASSERT_TRUE(WriteFileAtomically(object(grown), "0123456789 and more"));
+  LosePower();
+  EXPECT_EQ(metadata_->GetAttr({}, grown.attr.inode)->size_bytes, 10u) << "its epoch was durable";
+  const auto settled = SettlePowerLoss(*metadata_, *volumes_);
+  ASSERT_TRUE(settled) << settled.error().message();
+  EXPECT_EQ(settled->learned, 1u);
+  EXPECT_EQ(settled->removed, 0u);
+  EXPECT_EQ(metadata_->GetAttr({}, grown.attr.inode)->size_bytes, 19u);
+  EXPECT_EQ(metadata_->GetAttr({}, same.attr.inode)->size_bytes, 10u);
+  EXPECT_EQ(metadata_->GetAttr({}, same.attr.inode)->generation, same.attr.generation);
+  EXPECT_FALSE(metadata_->GetAttr({}, grown.attr.inode)->open_for_write);
 }
 
 // Of a store that was loaded from a dump, files made after the dump have nothing but objects left.
@@ -303,7 +324,7 @@ TEST_F(MaintenanceTest, ObjectsFromBeforeALoadedDumpStay) {
   ASSERT_TRUE(volumes_->Find(volume_.id)->OpenObject(stray, O_RDWR | O_CREAT | O_EXCL, &owner));
   MakeClosed("later", "0123456789");
   LosePower();
-  EXPECT_EQ(*SettlePowerLoss(*metadata_->keeper(), *volumes_), 0u);
+  EXPECT_EQ(SettlePowerLoss(*metadata_, *volumes_)->removed, 0u);
   EXPECT_TRUE(std::filesystem::exists(volume_.path + "/" + stray.RelativePath()));
 }
 
@@ -321,7 +342,7 @@ TEST_F(MaintenanceTest, AnObjectThatIsSetAsideForACopyIsNoStray) {
   ASSERT_TRUE(volumes_->Require(other.id));
   ASSERT_TRUE((*volumes_->Require(other.id))->OpenObject(name, O_RDWR | O_CREAT, &owner));
   ASSERT_TRUE(metadata_->keeper()->PowerWasLost());
-  EXPECT_EQ(*SettlePowerLoss(*metadata_->keeper(), *volumes_), 0u);
+  EXPECT_EQ(SettlePowerLoss(*metadata_, *volumes_)->removed, 0u);
   EXPECT_TRUE(std::filesystem::exists(other.path + "/" + name.RelativePath()));
 
   // The process that copies dies.
