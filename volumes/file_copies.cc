@@ -120,8 +120,11 @@ Result<meta::FinishedCopy> FileCopies::MakeObject(const meta::CopyTicket& ticket
     }
     options.progress = [&](uint64_t bytes) {
       host_.Reached(CopyStep::kBlock);
-      return host_.Spend(replica.volume, ticket.object.volume, bytes);
+      return host_.Spend(replica.volume, ticket.object.volume, bytes, bytes);
     };
+    if (attr.size_bytes < kLeastCopyCost &&
+        !host_.Spend(replica.volume, ticket.object.volume, 0, kLeastCopyCost - attr.size_bytes))
+      return Fail(Code::kInterrupted);
     // Copies count as equal after loss of power too, so neither may lose its content or its name.
     if (::fsync(source->get()) != 0) return FailErrno(errno, "fsync of an object");
     PXFS_TRY(volume->SyncName({attr.inode, replica.object_generation}));

@@ -13,6 +13,10 @@
 
 namespace pxfs::volumes {
 
+// What a copy counts for towards limits of rates at least: a small one costs its syncs and
+// transactions, not its bytes.
+inline constexpr uint64_t kLeastCopyCost = 64 << 10;
+
 // What a look at a file came to.
 enum class CopyOutcome {
   kSettled,  // it has what it should have, or whoever changes it now will queue it again
@@ -32,8 +36,9 @@ class CopyHost {
   virtual bool MayReturn(VolumeId volume) = 0;
   // Something of a file lies there: what lies on this volume is to be looked at when it is back.
   virtual Status NoteAway(VolumeId volume) = 0;
-  // Bytes have been copied. Blocks as long as limits of rates say; false: give up.
-  virtual bool Spend(VolumeId from, VolumeId to, uint64_t bytes) = 0;
+  // Bytes have been copied, and count towards the limits of rates as `cost` bytes. Blocks as long
+  // as these say; false: give up.
+  virtual bool Spend(VolumeId from, VolumeId to, uint64_t bytes, uint64_t cost) = 0;
   virtual void Reached(CopyStep step) = 0;
   // A copy is being made from now on, and is no more, whatever it came to.
   virtual void Begun(const meta::ObjectRef& copy) = 0;

@@ -109,7 +109,9 @@ bool Replicator::KeepsChanging(const CopyTask& task) const {
 // Before anything is copied from what is back, or dropped elsewhere because of it.
 Result<ReturnedContent> Replicator::CompareReturned(const CopyTask& task) {
   if (!task.returned && !volumes_.AnyUnsettled()) return ReturnedContent::kSame;
-  const auto spend = [&](VolumeId volume, uint64_t bytes) { return Spend(volume, volume, bytes); };
+  const auto spend = [&](VolumeId volume, uint64_t bytes) {
+    return Spend(volume, volume, bytes, bytes);
+  };
   PXFS_ASSIGN(
       const ReturnedContent found,
       SettleReturned(metadata_, volumes_, task.inode,
@@ -170,9 +172,9 @@ void Replicator::Reached(CopyStep step) {
   if (observer_) observer_(step);
 }
 
-bool Replicator::Spend(VolumeId from, VolumeId to, uint64_t bytes) {
+bool Replicator::Spend(VolumeId from, VolumeId to, uint64_t bytes, uint64_t cost) {
   bytes_ += bytes;
-  auto wait = throttle_.Spend(from, to, bytes);
+  auto wait = throttle_.Spend(from, to, cost);
   // The limits may be others before that is over.
   while (wait > kLookAtRates) {
     if (!feeder_.Pause(kLookAtRates)) return false;

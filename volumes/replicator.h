@@ -56,7 +56,7 @@ class Replicator final : private CopyHost {
 
   bool MayReturn(VolumeId volume) override { return feeder_.MayReturn(volume); }
   Status NoteAway(VolumeId volume) override { return feeder_.NoteAway(volume); }
-  bool Spend(VolumeId from, VolumeId to, uint64_t bytes) override;
+  bool Spend(VolumeId from, VolumeId to, uint64_t bytes, uint64_t cost) override;
   void Reached(CopyStep step) override;
   void Begun(const meta::ObjectRef& copy) override;
   void Ended(const meta::ObjectRef& copy) override;

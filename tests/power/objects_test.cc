@@ -150,7 +150,7 @@ class Copies final : public volumes::CopyHost {
  public:
   bool MayReturn(VolumeId) override { return false; }
   Status NoteAway(VolumeId) override { return {}; }
-  bool Spend(VolumeId, VolumeId, uint64_t) override { return true; }
+  bool Spend(VolumeId, VolumeId, uint64_t, uint64_t) override { return true; }
   void Reached(volumes::CopyStep) override {}
   void Begun(const meta::ObjectRef&) override {}
   void Ended(const meta::ObjectRef&) override {}
