@@ -71,7 +71,7 @@ class Daemon {
   void Ready();
   Status LearnOptions();
   void OptionsAre(const std::string& options);
-  void MountGone();
+  void MountGone(const std::string& device);
   [[noreturn]] void HandOver();
 
   const MountOptions& options_;
@@ -313,7 +313,7 @@ void Daemon::Ready() {
   Tell(Restrictions() + OfflineVolumes() + "ok");
   auto watcher = MountWatcher::Start(
       options_.mountpoint, [this](const std::string& options) { OptionsAre(options); },
-      [this] { MountGone(); });
+      [this](const std::string& device) { MountGone(device); });
   if (!watcher) {  // unmounted already: the requests will end
     log::warn("{}", watcher.error().message());
     return;
@@ -337,10 +337,16 @@ void Daemon::OptionsAre(const std::string& options) {
   file_system_->SetAccessTimes(AccessTimes::FromMountOptions(options));
 }
 
-// Containers have the file system mounted too, and would keep it alive.
-void Daemon::MountGone() {
+// Containers have the file system mounted too, and would keep it alive; others may do so as well.
+void Daemon::MountGone(const std::string& device) {
   present_ = false;
   if (host_) host_->EndJobs();
+  const std::string holders = WhoElseHasMounted(device);
+  if (!holders.empty())
+    log::warn(
+        "{}: unmounted here, but processes in other mount namespaces have it mounted, and it is "
+        "served until they end: {}",
+        options_.mountpoint, holders);
 }
 
 // Everything that lasts is in the store and in the connection's state, and nobody asks any more: so

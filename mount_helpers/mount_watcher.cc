@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 
+#include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "base/cluster_directory.h"
@@ -13,28 +15,31 @@ namespace {
 constexpr const char* kMountInfo = "/proc/self/mountinfo";
 
 struct Found {
-  int id = 0;  // 0: none
+  int id = 0;          // 0: none
+  std::string device;  // "0:53"
   std::string options;
 };
 
-// The newest of this namespace's mounts that `matches` accepts. Fields: proc(5).
+// The newest mount that `matches` accepts, of the namespace that `mountinfo` shows. Fields:
+// proc(5).
 template <typename Matches>
-Found FindMount(Matches matches) {
+Found FindMount(Matches matches, const std::string& mountinfo = kMountInfo) {
   Found found;
-  std::ifstream file(kMountInfo);
+  std::ifstream file(mountinfo);
   for (std::string line; std::getline(file, line);) {
     std::istringstream fields(line);
-    int id = 0, parent = 0;
-    std::string device, root, mountpoint, options;
-    if (fields >> id >> parent >> device >> root >> mountpoint >> options &&
-        matches(id, UnescapeMountField(mountpoint)))
-      found = {id, std::move(options)};
+    int parent = 0;
+    std::string root, mountpoint;
+    Found mount;
+    if (fields >> mount.id >> parent >> mount.device >> root >> mountpoint >> mount.options &&
+        matches(mount, UnescapeMountField(mountpoint)))
+      found = std::move(mount);
   }
   return found;
 }
 
 Found FindMountOn(const std::string& mountpoint) {
-  return FindMount([&](int, const std::string& at) { return at == mountpoint; });
+  return FindMount([&](const Found&, const std::string& at) { return at == mountpoint; });
 }
 
 }  // namespace
@@ -45,18 +50,44 @@ Result<std::string> OptionsOfMount(const std::string& mountpoint) {
   return std::move(found.options);
 }
 
+std::string WhoElseHasMounted(const std::string& device) {
+  std::string holders;
+  std::set<std::string> namespaces;
+  const auto namespace_of = [](const std::string& process) {
+    std::error_code error;  // it has ended meanwhile, or is not ours to look at
+    return std::filesystem::read_symlink("/proc/" + process + "/ns/mnt", error).string();
+  };
+  namespaces.insert(namespace_of("self"));
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string process = entry.path().filename();
+    if (process.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::string name_space = namespace_of(process);
+    if (name_space.empty() || !namespaces.insert(name_space).second) continue;
+    const Found mount =
+        FindMount([&](const Found& found, const std::string&) { return found.device == device; },
+                  "/proc/" + process + "/mountinfo");
+    if (mount.id == 0) continue;
+    const auto name = ReadFile("/proc/" + process + "/comm");
+    holders += (holders.empty() ? "" : ", ") + process + " (" +
+               (name ? name->substr(0, name->find('\n')) : "?") + ")";
+  }
+  return holders;
+}
+
 Result<std::unique_ptr<MountWatcher>> MountWatcher::Start(
     const std::string& mountpoint, std::function<void(const std::string&)> options,
-    std::function<void()> gone) {
+    std::function<void(const std::string&)> gone) {
   std::unique_ptr<MountWatcher> watcher(new MountWatcher());
   PXFS_ASSIGN(watcher->mounts_, OpenAt(AT_FDCWD, kMountInfo, O_RDONLY));
-  const int watched = FindMountOn(mountpoint).id;
-  if (watched == 0) return Fail(Code::kNotFound, mountpoint + ": not a mount point");
-  const auto look = [watched, options = std::move(options), gone = std::move(gone),
-                     last = std::string()](std::span<pollfd>) mutable {
-    Found now = FindMount([&](int id, const std::string&) { return id == watched; });
+  Found watched = FindMountOn(mountpoint);
+  if (watched.id == 0) return Fail(Code::kNotFound, mountpoint + ": not a mount point");
+  const auto look = [watched = std::move(watched), options = std::move(options),
+                     gone = std::move(gone), last = std::string()](std::span<pollfd>) mutable {
+    Found now =
+        FindMount([&](const Found& mount, const std::string&) { return mount.id == watched.id; });
     if (now.id == 0)
-      gone();
+      gone(watched.device);
     else if (now.options != last)
       options(last = std::move(now.options));
     return now.id != 0;

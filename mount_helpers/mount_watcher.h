@@ -16,14 +16,19 @@ namespace pxfs::mount_helpers {
 // The options of the newest mount on `mountpoint`; kNotFound: there is none.
 Result<std::string> OptionsOfMount(const std::string& mountpoint);
 
+// Processes of other mount namespaces that have the file system with this device number mounted,
+// one of each namespace: "1234 (bash), 1300 (sleep)".
+std::string WhoElseHasMounted(const std::string& device);
+
 class MountWatcher {
  public:
   // Calls `options`, from a thread of its own, with the options of the newest mount on `mountpoint`
   // as it finds them ("rw,relatime"), then whenever they have changed; and `gone` once, when the
-  // mount is no longer there. kNotFound: there is none.
+  // mount is no longer there, with the device number of its file system ("0:53"). kNotFound: there
+  // is none.
   static Result<std::unique_ptr<MountWatcher>> Start(
       const std::string& mountpoint, std::function<void(const std::string&)> options,
-      std::function<void()> gone);
+      std::function<void(const std::string&)> gone);
 
  private:
   MountWatcher() = default;
