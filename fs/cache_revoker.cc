@@ -44,6 +44,8 @@ void CacheRevoker::Invalidate(std::span<const meta::Invalidation> items) {
     std::unique_lock lock(mutex_);
     done_.wait(lock, [&] { return batch->done || !running_; });
   }
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [&] { return queue_.size() < kMaxQueued || !running_; });
 }
 
 void CacheRevoker::Loop() {
@@ -92,6 +94,7 @@ void CacheRevoker::Drop(const meta::Invalidation& item) {
     case Kind::kAll:
       if (auto expired = transport_->ExpireAllNames(); !expired)
         log::warn("expiring names: {}", expired.error().message());
+      fs_->open_files().GiveUpIdle();
       return;
   }
   if (error != 0 && error != -ENOENT && error != -ENOTEMPTY)

@@ -26,6 +26,8 @@ namespace pxfs::fs {
 class CacheRevoker final : public meta::CacheListener {
  public:
   static constexpr std::chrono::milliseconds kPatience{100};
+  // As long as so many wait for a notification that is stuck, Invalidate does, too.
+  static constexpr size_t kMaxQueued = 1000;
 
   CacheRevoker() = default;
   ~CacheRevoker() override;

@@ -36,14 +36,30 @@ void ListenerQueue::Stop() {
 void ListenerQueue::Post(std::shared_ptr<Delivery> delivery) {
   std::lock_guard lock(mutex_);
   if (stopping_) return;
-  if (queue_.size() >= kMaxQueued) {
-    log::error("session {} does not drop its caches; it may show names that are gone",
-               session_.value);
-    return;
+  if (queue_.size() >= kMaxQueued) Collapse();
+  Item item{std::move(delivery)};
+  if (!late_) {
+    item.delivery->Expect();
+    item.waited_for.push_back(item.delivery);
   }
-  if (!late_) delivery->Expect();
-  queue_.push_back({std::move(delivery), !late_});
+  queue_.push_back(std::move(item));
   wake_.notify_one();
+}
+
+// Orphans stay, since only by these the session knows that it has to give them up.
+void ListenerQueue::Collapse() {
+  log::warn("session {} is {} changes behind; it will drop all that it caches", session_.value,
+            queue_.size());
+  std::vector<Invalidation> items = {{Invalidation::Kind::kAll, {}, {}}};
+  Item all;
+  for (Item& item : queue_) {
+    for (const Invalidation& one : item.delivery->items())
+      if (one.kind == Invalidation::Kind::kOrphaned) items.push_back(one);
+    all.waited_for.insert(all.waited_for.end(), item.waited_for.begin(), item.waited_for.end());
+  }
+  all.delivery = std::make_shared<Delivery>(std::move(items));
+  queue_.clear();
+  queue_.push_back(std::move(all));
 }
 
 void ListenerQueue::MarkLate() {
@@ -65,7 +81,7 @@ void ListenerQueue::Work() {
     busy_ = true;
     lock.unlock();
     if (deliver) listener_.Invalidate(item.delivery->items());
-    if (item.waited_for) item.delivery->Done();
+    for (const auto& waited_for : item.waited_for) waited_for->Done();
     lock.lock();
     busy_ = false;
     if (queue_.empty()) late_ = false;

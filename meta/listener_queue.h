@@ -34,6 +34,10 @@ class Delivery {
 
 class ListenerQueue {
  public:
+  // A listener that is this far behind drops all that it caches, instead of one thing after the
+  // other.
+  static constexpr size_t kMaxQueued = 100'000;
+
   ListenerQueue(SessionId session, CacheListener& listener);
   ~ListenerQueue() { Stop(); }
 
@@ -48,11 +52,12 @@ class ListenerQueue {
  private:
   struct Item {
     std::shared_ptr<Delivery> delivery;
-    bool waited_for = false;
+    // Done when this is delivered: it, where it is waited for, and what it stands for.
+    std::vector<std::shared_ptr<Delivery>> waited_for = {};
   };
-  // A listener that is this far behind is as good as dead; what it misses is logged.
-  static constexpr size_t kMaxQueued = 100'000;
 
+  // All that is queued becomes one delivery: anything may have changed.
+  void Collapse();
   void Work();
 
   const SessionId session_;

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "meta/listener_queue.h"
 #include "tests/meta/service_fixture.h"
 
 namespace pxfs::meta {
@@ -35,6 +36,55 @@ class Recorder : public CacheListener {
   std::mutex mutex_;
   std::vector<Invalidation> seen_;
 };
+
+// A listener that lets too much pile up is told in the end that anything may have changed, and all
+// that waited for it goes on; what it has to give up, it is told for sure.
+TEST(ListenerQueueTest, WhoIsFarBehindDropsEverything) {
+  class Slow final : public CacheListener {
+   public:
+    void Invalidate(std::span<const Invalidation> items) override {
+      std::unique_lock lock(mutex_);
+      free_.wait(lock, [&] { return go_on_; });
+      for (const Invalidation& item : items) seen_.push_back(item);
+    }
+    void GoOn() {
+      std::lock_guard lock(mutex_);
+      go_on_ = true;
+      free_.notify_all();
+    }
+    std::vector<Invalidation> seen() {
+      std::lock_guard lock(mutex_);
+      return seen_;
+    }
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable free_;
+    bool go_on_ = false;
+    std::vector<Invalidation> seen_;
+  } listener;
+  ListenerQueue queue(SessionId(1), listener);
+  constexpr size_t kPosted = ListenerQueue::kMaxQueued + 100;
+  std::vector<std::shared_ptr<Delivery>> deliveries;
+  for (size_t i = 0; i < kPosted; ++i) {
+    const Kind kind = i % 20'000 == 19'999 ? Kind::kOrphaned : Kind::kAttr;
+    deliveries.push_back(
+        std::make_shared<Delivery>(std::vector<Invalidation>{{kind, InodeId(i + 1), {}}}));
+    queue.Post(deliveries.back());
+  }
+  listener.GoOn();
+  for (const auto& delivery : deliveries) ASSERT_TRUE(delivery->Wait(std::chrono::seconds(30)));
+  const auto seen = listener.seen();
+  EXPECT_LT(seen.size(), 300u);
+  size_t all = 0, orphans = 0;
+  for (const Invalidation& item : seen) {
+    all += item.kind == Kind::kAll;
+    orphans += item.kind == Kind::kOrphaned;
+  }
+  EXPECT_EQ(all, 1u);
+  EXPECT_EQ(orphans, 5u);
+  EXPECT_EQ(seen.back().inode, InodeId(kPosted)) << "what came later is told as ever";
+}
 
 // Does not return until it is let go.
 class Stuck : public CacheListener {
