@@ -90,6 +90,10 @@ struct KnownDifference {
   const char* reason;
 };
 constexpr KnownDifference kKnownDifferences[] = {
+    {"CornerWhiteouts", false,
+     "pxfs makes no whiteouts: they serve the upper layer of an overlay, which Linux does not let "
+     "a "
+     "FUSE file system be"},
     {"DataDirectTurnedOff", true, "as OpenAppendTurnedOff, for O_DIRECT"},
     {"DataWithoutWaiting", false, "Linux refuses RWF_NOWAIT on FUSE: EOPNOTSUPP"},
     {"DataFallocateShift", false,
