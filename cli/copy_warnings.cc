@@ -16,10 +16,8 @@ Result<std::vector<std::string>> CopyWarnings(Cluster& cluster, const meta::Poli
   std::set<dev_t> disks;
   for (const meta::VolumeInfo& volume : volumes) {
     const std::string separator = others.empty() ? "" : "; ";
-    if (meta::MissingLabel(effective, volume)) {
-      others += separator + volume.name + ": lacks a label of the policy";
-    } else if (!(volume.weight > 0)) {
-      others += separator + volume.name + ": its weight is 0";
+    if (const Status suits = meta::SuitsPolicy(effective, volume); !suits) {
+      others += separator + suits.error().message();
     } else if (const Status can = meta::CanTakeCopy(volume, 0); !can) {
       others += separator + can.error().message();
     } else {

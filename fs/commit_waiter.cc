@@ -106,8 +106,8 @@ Status CommitWaiter::CheckRoom(const Waiting& waiting, const meta::Location& fil
         std::any_of(file.replicas.begin(), file.replicas.end(), [&](const Replica& replica) {
           return replica.volume == volume.id && replica.state == ReplicaState::kCurrent;
         });
-    const bool suits = file.wishes.volumes.contains(volume.id) ||
-                       (volume.weight > 0 && !meta::MissingLabel(policy->effective, volume));
+    const bool suits =
+        file.wishes.volumes.contains(volume.id) || meta::SuitsPolicy(policy->effective, volume);
     if (!holds && !suits) continue;
     const Status can = holds ? Status() : meta::CanTakeCopy(volume, file.attr.size_bytes);
     // One that is away or closed may be back in time.

@@ -125,9 +125,11 @@ Result<std::string> GetVirtualXattr(FileSystem& fs, const meta::CallContext& ctx
   }
   if (name == "stats" && inode == fs.options().root) return Stats(fs);
   if (name != "location" && name != "basepath" && name != "fullpath") return Fail(Code::kNoData);
-  PXFS_ASSIGN(const meta::Location location, fs.metadata().Locate(ctx, inode));
+  PXFS_ASSIGN(meta::Location location, fs.metadata().Locate(ctx, inode));
   if (name == "location") {
     auto path = fs.metadata().PathOf(inode);
+    if (const auto statistics = fs.metadata().GetStatistics())
+      volumes::AddCopiesUnderWay(location, statistics->copying.under_way);
     return volumes::LocationJson(location, fs.volumes(), path ? *path : std::string()).dump();
   }
   PXFS_ASSIGN(const meta::Replica* primary, Primary(location));

@@ -179,6 +179,14 @@ Status CanTakeCopy(const VolumeInfo& volume, uint64_t size_bytes) {
   return {};
 }
 
+Status SuitsPolicy(const Policy& effective, const VolumeInfo& volume) {
+  if (MissingLabel(effective, volume))
+    return Fail(Code::kInvalid, volume.name + ": lacks a label of the policy");
+  // Not a number counts as 0.
+  if (!(volume.weight > 0)) return Fail(Code::kInvalid, volume.name + ": its weight is 0");
+  return {};
+}
+
 uint32_t WantedCopies(const Policy& effective, const CopyWishes& wishes) {
   return std::max({1u, effective.copies.value_or(1), wishes.copies,
                    static_cast<uint32_t>(wishes.volumes.size())});

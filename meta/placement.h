@@ -36,6 +36,11 @@ bool BelowReserve(const VolumeInfo& volume);
 // message names the volume and says why not.
 Status CanTakeCopy(const VolumeInfo& volume, uint64_t size_bytes);
 
+// Whether copies go there by themselves, whatever its state and room: it has the labels of the
+// policy and a weight above 0. kInvalid: the message names the volume and says why not. Who asks
+// for a volume by name gets it all the same.
+Status SuitsPolicy(const Policy& effective, const VolumeInfo& volume);
+
 // How many current copies a file should have: 1 or more.
 uint32_t WantedCopies(const Policy& effective, const CopyWishes& wishes);
 

@@ -61,13 +61,12 @@ Standing Assess(const CopySituation& at, std::set<VolumeId>* away) {
 }
 
 bool HasRoom(const CopySituation& at, const VolumeInfo& volume) {
-  return volume.state == VolumeState::kOnline && volume.id != at.leave &&
-         !meta::BelowReserve(volume) && meta::Headroom(volume) >= at.file.attr.size_bytes;
+  return volume.id != at.leave && meta::CanTakeCopy(volume, at.file.attr.size_bytes);
 }
 
 bool CanTake(const CopySituation& at, const Standing& standing, const VolumeInfo& volume) {
-  return HasRoom(at, volume) && !standing.holding.contains(volume.id) && volume.weight > 0 &&
-         !meta::MissingLabel(at.policy, volume);
+  return !standing.holding.contains(volume.id) && meta::SuitsPolicy(at.policy, volume) &&
+         HasRoom(at, volume);
 }
 
 // Many files that leave one volume at a time must not all go to the one that had most room when

@@ -118,8 +118,7 @@ Result<std::unique_ptr<HotFile>> HotCopies::Describe(const std::vector<meta::Vol
   if (const auto known = records_.find(inode); known != records_.end())
     for (const auto& [volume, record] : known->second) file->hot.push_back(volume);
   for (const meta::VolumeInfo& volume : volumes)
-    if (volume.state == meta::VolumeState::kOnline && volume.weight > 0 &&
-        !meta::MissingLabel(policy->effective, volume))
+    if (volume.state == meta::VolumeState::kOnline && meta::SuitsPolicy(policy->effective, volume))
       file->suitable.push_back(volume.id);
   return file;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <optional>
 
 namespace pxfs::volumes {
 namespace {
@@ -18,6 +19,18 @@ const char* StateOf(const meta::Replica& replica, InodeId inode, const VolumeSet
     if (!st && st.error() == Code::kNotFound) return meta::ToString(meta::ReplicaState::kMissing);
   }
   return meta::ToString(replica.state);
+}
+
+// An object is written from its start on; one with holes has its size first.
+std::optional<uint64_t> CopiedSoFar(const meta::Replica& replica, const meta::Attr& attr,
+                                    const VolumeSet& volumes) {
+  if (replica.state != meta::ReplicaState::kCopying) return std::nullopt;
+  const auto volume = volumes.Find(replica.volume);
+  if (!volume) return std::nullopt;
+  const auto st = volume->StatObject({attr.inode, replica.object_generation});
+  if (!st) return std::nullopt;
+  return std::min({static_cast<uint64_t>(st->st_size), static_cast<uint64_t>(st->st_blocks) * 512,
+                   attr.size_bytes});
 }
 
 }  // namespace
@@ -74,6 +87,8 @@ nlohmann::json LocationJson(const meta::Location& location, const VolumeSet& vol
                                 {"generation", replica.generation},
                                 {"state", StateOf(replica, location.attr.inode, volumes)},
                                 {"primary", replica.primary}});
+    if (const auto copied = CopiedSoFar(replica, location.attr, volumes))
+      json["replicas"].back()["copied"] = *copied;
     if (replica.verified_seconds != 0)
       json["replicas"].back()["verified"] = replica.verified_seconds;
   }

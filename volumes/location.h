@@ -12,8 +12,9 @@ namespace pxfs::volumes {
 
 // {"path","inode","size","generation","replicas":[{"node","volume","object","generation","state","primary"}]}.
 // and in "wishes" what the file asks for itself ("copies", "volumes"), and in a replica "verified",
-// when it was last read whole and found right (seconds since 1970), where there is such a thing. A
-// replica whose volume is offline, or whose object is not there, has the state "missing".
+// when it was last read whole and found right (seconds since 1970), or, in the state "copying",
+// "copied", how many bytes are there so far, where there is such a thing and the caller may see it.
+// A replica whose volume is offline, or whose object is not there, has the state "missing".
 nlohmann::json LocationJson(const meta::Location& location, const VolumeSet& volumes,
                             const std::string& path);
 

@@ -89,6 +89,8 @@ Result<Info> Collect(Cluster& cluster, const std::string& argument) {
   PXFS_ASSIGN(info.path, cluster.metadata().PathOf(attr.inode));
   if (attr.is_regular()) {
     PXFS_ASSIGN(info.location, cluster.metadata().Locate(ctx, attr.inode));
+    if (const auto statistics = cluster.metadata().GetStatistics())
+      volumes::AddCopiesUnderWay(info.location, statistics->copying.under_way);
     PXFS_TRY(LookAtHeat(cluster, info));
   } else {
     info.location.attr = attr;
@@ -176,11 +178,15 @@ void Print(const Info& info, const volumes::VolumeSet& volumes) {
   PrintCopies(info, volumes);
   const nlohmann::json json = ToJson(info, volumes);
   for (const nlohmann::json& replica : json["replicas"]) {
+    const std::string copied =
+        replica.contains("copied")
+            ? " (" + FormatBytes(replica["copied"].get<uint64_t>()) + " so far)"
+            : "";
     std::printf(
-        "replica     %s on %s: %s, %s%s, generation %lu%s\n",
+        "replica     %s on %s: %s, %s%s%s, generation %lu%s\n",
         replica["volume"].get<std::string>().c_str(), replica["node"].get<std::string>().c_str(),
         OneLine(replica["object"].get<std::string>()).c_str(),
-        replica["state"].get<std::string>().c_str(),
+        replica["state"].get<std::string>().c_str(), copied.c_str(),
         replica["primary"].get<bool>() ? ", primary" : "", replica["generation"].get<uint64_t>(),
         replica["checksum"].is_null() ? ""
                                       : (", " + replica["checksum"].get<std::string>()).c_str());

@@ -69,7 +69,9 @@ class Where {
       const std::string where =
           replica["node"].get<std::string>() + "  " + replica["volume"].get<std::string>();
       const std::string object = OneLine(replica["object"].get<std::string>());
-      const std::string state = replica["state"];
+      std::string state = replica["state"];
+      if (replica.contains("copied"))
+        state += " (" + FormatBytes(replica["copied"].get<uint64_t>()) + " so far)";
       const auto& checksum = location.replicas[i++].checksum;
       if (!options_.long_form) {
         std::printf("%s  %s  %s%s\n", OneLine(path).c_str(), where.c_str(), object.c_str(),

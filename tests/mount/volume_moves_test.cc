@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/xattr.h>
 
 #include <atomic>
 #include <cstdio>
@@ -236,14 +237,28 @@ TEST_P(VolumeMovesTest, CopyingKeepsToTheLimitOfAVolume) {
   // The limits hold within two seconds; then there is time to see it.
   EXPECT_TRUE(Eventually([&] {
     Pxfs({"replicate", Path("f"), "--copies", "2"});
-    bool seen = false;
+    // What is told of a copy under way, by all that tell of copies.
+    bool by_where = false, by_info = false, by_xattr = false;
+    const auto is_copied = [](const nlohmann::json& file) {
+      for (const auto& replica : file["replicas"])
+        if (replica["state"] == "copying" && replica.contains("copied"))
+          return replica["copied"] <= (3 << 20);
+      return false;
+    };
     Eventually(
         [&] {
-          const nlohmann::json replicas = Replicas("f");
-          for (const auto& replica : replicas) seen |= replica["state"] == "copying";
-          return seen || replicas.size() == 2;
+          by_where |= is_copied(Json({"where", Path("f")}).at(0));
+          by_info |= is_copied(Json({"info", Path("f")}));
+          char location[4096];
+          const ssize_t size =
+              ::getxattr(Path("f").c_str(), "user.pxfs.location", location, sizeof location);
+          EXPECT_GT(size, 0);
+          by_xattr |= size > 0 && is_copied(nlohmann::json::parse(
+                                      std::string_view(location, static_cast<size_t>(size))));
+          return (by_where && by_info && by_xattr) || Volumes("f").size() == 2;
         },
         kPatience);
+    const bool seen = by_where && by_info && by_xattr;
     Pxfs({"evict", Path("f")});
     AwaitCopies("f", 1);
     return seen;

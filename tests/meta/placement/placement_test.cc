@@ -242,6 +242,34 @@ TEST_P(UnfitVolume, IsNeverChosenAndIsNamedWithItsReason) {
 INSTANTIATE_TEST_SUITE_P(All, UnfitVolume, ::testing::ValuesIn(kUnfit),
                          [](const auto& info) { return std::string(info.param.name); });
 
+TEST(Copies, GoWhereLabelsAndWeightSaySoWhateverTheState) {
+  Policy policy;
+  policy.labels["tier"] = "ssd";
+  VolumeInfo volume = MakeVolume(1, 10);
+  EXPECT_TRUE(SuitsPolicy({}, volume));
+  EXPECT_THAT(SuitsPolicy(policy, volume).error().message(), HasSubstr("v1: lacks a label"));
+  volume.labels["tier"] = "hdd";
+  EXPECT_FALSE(SuitsPolicy(policy, volume));
+  volume.labels["tier"] = "ssd";
+  for (const VolumeState state : {VolumeState::kOnline, VolumeState::kReadOnly,
+                                  VolumeState::kDraining, VolumeState::kOffline}) {
+    volume.state = state;
+    EXPECT_TRUE(SuitsPolicy(policy, volume));
+    EXPECT_EQ(CanTakeCopy(volume, kGiB).has_value(), state == VolumeState::kOnline);
+  }
+  volume.state = VolumeState::kOnline;
+  for (const double weight : {0.0, -1.0, std::nan("")}) {
+    volume.weight = weight;
+    EXPECT_THAT(SuitsPolicy(policy, volume).error().message(), HasSubstr("weight"));
+    EXPECT_TRUE(CanTakeCopy(volume, kGiB));
+  }
+  volume.reserve_bytes = 10 * kGiB;
+  EXPECT_EQ(CanTakeCopy(volume, 0).error().code(), Code::kNoSpace);
+  volume.reserve_bytes = 9 * kGiB;
+  EXPECT_TRUE(CanTakeCopy(volume, kGiB));
+  EXPECT_EQ(CanTakeCopy(volume, kGiB + 1).error().code(), Code::kNoSpace);
+}
+
 TEST(NoSpace, NamesEveryVolumeAndNoOther) {
   std::vector<VolumeInfo> volumes{MakeVolume(1, 0), MakeVolume(2, 512), MakeVolume(3, 512)};
   volumes[1].weight = 0;
