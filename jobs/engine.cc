@@ -429,6 +429,7 @@ void JobService::Impl::PublishOnWorker(const proto::JobRecord& record,
   PublishRequest request;
   request.output = record.spec().output();
   request.user = record.user();
+  request.copies = record.spec().result_copies();
   for (const auto& task : tasks) {
     request.tasks.push_back({{record.id(), task.index()}, VolumeId(task.staging_volume())});
   }

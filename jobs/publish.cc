@@ -83,6 +83,11 @@ Status FillAndAttach(meta::MetadataService& metadata, const meta::CallContext& s
         directory, nodes.subspan(begin, std::min(kNodesACall, nodes.size() - begin))));
   }
   PXFS_TRY(publication.SyncVolumes());
+  if (request.copies != 0) {
+    meta::Policy policy;
+    policy.copies = request.copies;
+    PXFS_TRY(metadata.SetPolicy(service, directory, policy));
+  }
   const Target target = SplitPath(request.output);
   const meta::CallContext user = UserContext(service.session, request.user);
   PXFS_ASSIGN(const auto parent, metadata.Resolve(user, kRootInode, target.parent, true));

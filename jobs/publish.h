@@ -22,8 +22,9 @@ struct StagedTask {
 };
 
 struct PublishRequest {
-  std::string output;  // namespace path of the directory to make
-  proto::User user;    // its owner; must be allowed to make it
+  std::string output;   // namespace path of the directory to make
+  proto::User user;     // its owner; must be allowed to make it
+  uint32_t copies = 0;  // of each file, which becomes the directory's policy; 0: nothing is asked
   std::vector<StagedTask> tasks;
   std::vector<meta::RecordWrite> records;  // written in the same transaction
 };

@@ -214,6 +214,12 @@ const Field kFields[] = {
        return {};
      }},
     {"dependency", true, AddDependency},
+    {"result-copies", false,
+     [](proto::JobSpec& s, std::string_view v) -> Status {
+       PXFS_ASSIGN(const uint64_t copies, ParseNumber(v, 1, UINT32_MAX));
+       s.set_result_copies(static_cast<uint32_t>(copies));
+       return {};
+     }},
 };
 
 const Field* FindField(std::string_view name) {
@@ -320,6 +326,8 @@ Status CheckSpec(const proto::JobSpec& spec) {
     if (spec.output() == "/")
       return Fail(Code::kInvalid, "output '/' exists; name a new directory");
   }
+  if (spec.result_copies() != 0 && spec.output().empty())
+    return Fail(Code::kInvalid, "--result-copies needs an --output to copy");
   if (spec.split() != proto::SPLIT_NONE && spec.inputs_size() == 0) {
     return Fail(Code::kInvalid, "--split needs an --input to split");
   }

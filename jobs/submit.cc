@@ -9,6 +9,7 @@
 #include "jobs/service_impl.h"
 #include "jobs/spec.h"
 #include "jobs/split.h"
+#include "meta/placement.h"
 
 namespace pxfs::jobs {
 namespace {
@@ -111,6 +112,13 @@ Status JobService::Impl::CheckOutput(const proto::User& user, proto::JobSpec& sp
   auto& metadata = options_.metadata;
   const meta::CallContext context = UserContext(session_, user);
   const std::string what = "output '" + spec.output() + "': ";
+  if (spec.result_copies() != 0) {
+    meta::Policy policy;
+    policy.copies = spec.result_copies();
+    PXFS_ASSIGN(const auto volumes, metadata.ListVolumes());
+    if (const Status can = meta::CheckPolicy(policy, volumes); !can)
+      return Fail(can.error().code(), what + can.error().message());
+  }
   const auto parent = metadata.Resolve(context, kRootInode, ParentPath(spec.output()), true);
   if (!parent) {
     return Fail(parent.error().code(),

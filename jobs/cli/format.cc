@@ -70,6 +70,7 @@ json ToJson(const proto::JobRecord& job) {
           {"image", spec.image()},
           {"inputs", std::vector<std::string>(spec.inputs().begin(), spec.inputs().end())},
           {"output", spec.output()},
+          {"result_copies", spec.result_copies()},
           {"split", Name(spec.split())},
           {"cpus", spec.cpus()},
           {"memory_bytes", spec.memory_bytes()},

@@ -59,6 +59,10 @@ TEST_F(JobCliTest, WhatIsWrongIsSaidInOneLine) {
   ExpectRefused({"submit", "--time", "soon", "--", "true"}, 2, {"time", "soon"});
   ExpectRefused({"submit", "--env", "=x", "--", "true"}, 2, {"env"});
   ExpectRefused({"submit", "--split", "volumes", "--", "true"}, 1, {"--split", "--input"});
+  ExpectRefused({"submit", "--result-copies", "none", "--", "true"}, 2, {"result-copies", "none"});
+  ExpectRefused({"submit", "--result-copies", "2", "--", "true"}, 1, {"--result-copies"});
+  ExpectRefused({"submit", "--result-copies", "99", "--output", Here("new"), "--", "true"}, 1,
+                {"new", "99"});
   ExpectRefused({"submit", "--cpus", "10000", "--", "true"}, 1, {"10000", "CPUs"});
   ExpectRefused({"submit", "--input", Here("missing"), "--", "true"}, 1, {"missing"});
   ExpectRefused({"submit", "--input", Here("none*"), "--", "true"}, 1, {"none*"});
@@ -154,6 +158,23 @@ TEST_F(JobCliTest, OutputsAppearWholeAndBelongToTheSubmitter) {
   EXPECT_EQ(ReadText(Here("out/soft")), "text\n");
   ASSERT_EQ(::lstat(Here("out/fifo").c_str(), &st), 0);
   EXPECT_TRUE(S_ISFIFO(st.st_mode));
+}
+
+TEST_F(JobCliTest, ResultsGetTheCopiesThatTheJobAsksFor) {
+  const Outcome submitted =
+      JobAs(kStranger, {"submit", "--wait", "--output", Here("copied"), "--result-copies", "2",
+                        "--", "sh", "-c", "mkdir $PXFS_OUTPUT/d && echo text >$PXFS_OUTPUT/d/f"});
+  ASSERT_EQ(submitted.status, 0) << submitted.errors;
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto where = RunProgram({Program("pxfs"), "where", "--json", Here("copied/d/f")});
+        const auto files = nlohmann::json::parse(where->output, nullptr, false);
+        int current = 0;
+        for (const auto& replica : files.at(0).at("replicas"))
+          current += replica["state"] == "current" ? 1 : 0;
+        return current == 2;
+      },
+      std::chrono::seconds(30)));
 }
 
 // More than one call to the metadata service takes: who looks sees no part of it.
