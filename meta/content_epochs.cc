@@ -56,6 +56,12 @@ Status ContentEpochs::SetDurable(KvEngine& engine, uint64_t epoch) {
   return {};
 }
 
+Status ContentEpochs::Close(KvEngine& engine) {
+  if (last_stamped_ < current_) return {};
+  current_ = current_ + 1;
+  return WriteCounter(engine, kCurrent, current_);
+}
+
 Status ContentEpochs::Settled(KvEngine& engine) {
   PXFS_TRY(engine.Commit({}, {{keys::Counter(kBoot), boot_}}, [] {}));
   power_was_lost_ = false;

@@ -34,6 +34,9 @@ class ContentEpochs {
   Result<uint64_t> End(KvEngine& engine);
   // All content stamped in this epoch or earlier is on disk.
   Status SetDurable(KvEngine& engine, uint64_t epoch);
+  // The store is closed in order: what was stamped since the last epoch ended stays to be made
+  // durable.
+  Status Close(KvEngine& engine);
   // What the loss of power did has been dealt with.
   Status Settled(KvEngine& engine);
 

@@ -52,7 +52,10 @@ Store::~Store() {
   for (Sequence* sequence : {&inodes_, &tickets_, &sessions_, &volumes_})
     if (auto saved = sequence->Save(*engine_); !saved)
       log::warn("closing the metadata store: {}", saved.error().message());
-  if (auto saved = totals_.Save(*engine_); !saved)
+  // Totals that are saved say that it was closed in order.
+  if (auto closed = epochs_.Close(*engine_); !closed)
+    log::warn("closing the metadata store: {}", closed.error().message());
+  else if (auto saved = totals_.Save(*engine_); !saved)
     log::warn("closing the metadata store: {}", saved.error().message());
 }
 
