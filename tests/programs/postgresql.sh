@@ -35,7 +35,7 @@ check_balances() {
 check_pages() { as_server pg_amcheck -h "$data" --install-missing --heapallindexed --parent-check postgres; }
 
 install -d -o postgres -m 700 "$data"
-as_server initdb -D "$data" --auth=trust --data-checksums --no-instructions
+as_server initdb -D "$data" --auth=trust --no-locale --data-checksums --no-instructions
 start
 as_server pgbench -h "$data" --initialize --scale 2 --quiet postgres
 bench --transactions 250
