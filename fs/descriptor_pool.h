@@ -21,7 +21,7 @@ class OpenFile;
 
 class DescriptorPool {
  public:
-  // used: counts those that are open. Outlives all that Share returns.
+  // used: counts those that are open. Outlives all descriptors that were given.
   DescriptorPool(size_t limit, std::atomic<uint64_t>& used) : limit_(limit), used_(used) {}
 
   // The descriptor becomes the file's; needs its lock. Closes others where there are too many.

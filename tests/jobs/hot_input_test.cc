@@ -7,7 +7,6 @@
 // hierarchy is not mounted: then containers stay in the cgroup of the test.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

@@ -20,6 +20,7 @@
 #include "base/unique_fd.h"
 #include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
+#include "tests/support/seed.h"
 
 namespace pxfs::test {
 namespace {
@@ -27,11 +28,6 @@ namespace {
 constexpr size_t kBlock = 4096;
 constexpr size_t kLargest = 96 * kBlock;
 constexpr size_t kRemembered = 12;
-
-uint64_t Seed() {
-  const char* given = std::getenv("PXFS_SEED");
-  return given ? std::strtoull(given, nullptr, 10) : std::random_device()();
-}
 
 // One file and its oracle. Every step returns the empty string, or what is wrong.
 class File {
@@ -332,8 +328,7 @@ std::string File::Step() {
 class RandomIo : public testing::TestWithParam<const char*> {};
 
 TEST_P(RandomIo, TheFileIsWhatMemorySays) {
-  const uint64_t seed = Seed();
-  std::printf("PXFS_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  const uint64_t seed = SeedOfRun();
   const int steps = LongRun() ? 200'000 : 5'000;
   const bool native = std::string(GetParam()) == "native";
   auto mounted = MountedCluster::Start(

@@ -12,7 +12,6 @@
 #include <array>
 #include <atomic>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
@@ -30,6 +29,7 @@
 #include "tests/support/long_run.h"
 #include "tests/support/mounted_cluster.h"
 #include "tests/support/private_mounts.h"
+#include "tests/support/seed.h"
 
 namespace pxfs::test {
 namespace {
@@ -274,9 +274,7 @@ class PowerExt4Test : public testing::TestWithParam<const char*> {
     auto mounted = MountedCluster::Start(options);
     ASSERT_TRUE(mounted) << mounted.error().message();
     mounted_ = std::move(*mounted);
-    const char* given = std::getenv("PXFS_SEED");
-    seed_ = given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-    std::cout << "PXFS_SEED=" << seed_ << std::endl;
+    seed_ = SeedOfRun();
   }
 
   // The kernel that runs now is the one that wrote; the store shall not know it.

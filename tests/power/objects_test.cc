@@ -30,6 +30,7 @@
 #include "tests/power/object_disk.h"
 #include "tests/power/recording_env.h"
 #include "tests/support/long_run.h"
+#include "tests/support/seed.h"
 #include "tests/support/temporary_directory.h"
 #include "volumes/file_copies.h"
 #include "volumes/maintenance.h"
@@ -50,13 +51,6 @@ constexpr int64_t kObjectMark = int64_t{1} << 40, kNoteMark = int64_t{1} << 41;
 
 size_t Operations() { return test::LongRun() ? 12'000 : 1'500; }
 size_t Cuts() { return test::LongRun() ? 10'000 : 1'000; }
-
-uint64_t Seed() {
-  const char* given = std::getenv("PXFS_SEED");
-  const uint64_t seed = given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  std::cout << "PXFS_SEED=" << seed << std::endl;
-  return seed;
-}
 
 // What the test knows of a file's content: written before it is done, acknowledged after it was.
 struct Note {
@@ -438,11 +432,6 @@ class Expectation {
   std::map<InodeId, Content> contents_;
 };
 
-// Between these numbers of operations is what the names may be.
-struct Bounds {
-  size_t durable = 0, begun = 0;
-};
-
 std::string ReadObject(const volumes::Volume& volume, const volumes::ObjectName& name) {
   const auto fd = volume.OpenObject(name, O_RDONLY);
   if (!fd) return "missing";
@@ -522,7 +511,7 @@ class Survivor {
 TEST(PowerObjectsTest, WhatFsyncAcknowledgedIsThereNamesAndData) {
   EXPECT_TRUE(InitLogging({.file = "", .level = "error"}));
   if (std::filesystem::is_directory("/dev/shm")) ::setenv("TMPDIR", "/dev/shm", 1);
-  const uint64_t seed = Seed();
+  const uint64_t seed = test::SeedOfRun();
   int boots = 1;
   SetBoots(boots);
   const Place place;
@@ -530,17 +519,10 @@ TEST(PowerObjectsTest, WhatFsyncAcknowledgedIsThereNamesAndData) {
   workload->Run(Operations());
   ASSERT_FALSE(HasFailure());
 
-  // The store is not complete before its first Sync.
   const auto& events = workload->events();
-  const auto first = std::find_if(events.begin(), events.end(), [](const DiskEvent& event) {
-    return event.kind == DiskEvent::Kind::kMark && event.number < 0;
-  });
-  ASSERT_NE(first, events.end());
-  const auto start = static_cast<size_t>(first - events.begin()) + 1;
   std::mt19937_64 random(seed + 1);
-  std::vector<size_t> points(Cuts());
-  for (size_t& point : points) point = start + random() % (events.size() + 1 - start);
-  std::sort(points.begin(), points.end());
+  const std::vector<size_t> points = CutPoints(events, Cuts(), random);
+  ASSERT_FALSE(points.empty()) << "the store was never synced";
 
   DiskReplay store;
   ObjectDisks objects(place.names());

@@ -228,6 +228,19 @@ leveldb::Status RecordingEnv::Reserve(const std::string& path, uint64_t) {
   return leveldb::Status::NotSupported(path, "reserve");
 }
 
+std::vector<size_t> CutPoints(const std::vector<DiskEvent>& events, size_t count,
+                              std::mt19937_64& random) {
+  const auto first = std::find_if(events.begin(), events.end(), [](const DiskEvent& event) {
+    return event.kind == DiskEvent::Kind::kMark && event.number < 0;
+  });
+  if (first == events.end()) return {};
+  const auto start = static_cast<size_t>(first - events.begin()) + 1;
+  std::vector<size_t> points(count);
+  for (size_t& point : points) point = start + random() % (events.size() + 1 - start);
+  std::sort(points.begin(), points.end());
+  return points;
+}
+
 DiskReplay::DiskReplay(const DiskImage& image) {
   // Numbered as RecordingEnv does.
   uint64_t number = 1;

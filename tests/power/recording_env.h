@@ -78,6 +78,16 @@ class RecordingEnv final : public meta::DiskEnv {
   std::vector<DiskEvent> events_;
 };
 
+// Where to cut the power: `count` numbers of events that are over, in order. Not before the first
+// Sync has come back (a mark below 0), as no store is complete before; empty: none has.
+std::vector<size_t> CutPoints(const std::vector<DiskEvent>& events, size_t count,
+                              std::mt19937_64& random);
+
+// Between these numbers of operations is what may be left.
+struct Bounds {
+  size_t durable = 0, begun = 0;
+};
+
 // The same disk as the events made it, from the start of a recording to any point of it.
 class DiskReplay {
  public:

@@ -17,6 +17,7 @@
 #include "tests/meta/service_fixture.h"
 #include "tests/power/recording_env.h"
 #include "tests/support/long_run.h"
+#include "tests/support/seed.h"
 
 namespace pxfs::power {
 namespace {
@@ -30,13 +31,6 @@ constexpr size_t kLeastCutsAtNewFiles = 20;
 
 size_t Operations() { return test::LongRun() ? 12'000 : 1'500; }
 size_t Cuts() { return test::LongRun() ? 10'000 : 1'200; }
-
-uint64_t Seed() {
-  const char* given = std::getenv("PXFS_SEED");
-  const uint64_t seed = given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  std::cout << "PXFS_SEED=" << seed << std::endl;
-  return seed;
-}
 
 std::unique_ptr<KvEngine> OpenEngine(RecordingEnv& disk, bool create = false) {
   return Value(OpenLevelDb(kDirectory, {create, kWriteBufferBytes, &disk}), "open the engine ");
@@ -229,11 +223,6 @@ class Workload {
   std::vector<InodeId> highest_;
 };
 
-// Between these numbers of operations is what a store may show.
-struct Bounds {
-  size_t durable = 0, begun = 0;
-};
-
 class PowerCut {
  public:
   PowerCut(Workload& workload, uint64_t seed) : workload_(workload), random_(seed) {}
@@ -290,22 +279,15 @@ class PowerCut {
 TEST(PowerStoreTest, WhatWasSyncedIsThereAndTheRestIsAPrefix) {
   // Torn tails are what this is about.
   EXPECT_TRUE(InitLogging({.file = "", .level = "error"}));
-  const uint64_t seed = Seed();
+  const uint64_t seed = test::SeedOfRun();
   Workload workload(seed);
   workload.Run(Operations());
   ASSERT_FALSE(HasFailure());
 
-  // The store is not complete before its first Sync.
   const auto& events = workload.events();
-  const auto first = std::find_if(events.begin(), events.end(), [](const DiskEvent& event) {
-    return event.kind == DiskEvent::Kind::kMark && event.number < 0;
-  });
-  ASSERT_NE(first, events.end());
-  const auto start = static_cast<size_t>(first - events.begin()) + 1;
   std::mt19937_64 random(seed + 1);
-  std::vector<size_t> points(Cuts());
-  for (size_t& point : points) point = start + random() % (events.size() + 1 - start);
-  std::sort(points.begin(), points.end());
+  const std::vector<size_t> points = CutPoints(events, Cuts(), random);
+  ASSERT_FALSE(points.empty()) << "the store was never synced";
 
   DiskReplay replay;
   Bounds bounds;
