@@ -15,14 +15,12 @@ using meta::ReplicaState;
 
 constexpr int kAttempts = 5;
 
-// Anything else than the content as metadata knows it, seen without reading it. Times may be set
-// without a write, so a difference is a reason to read.
+// Anything else than the content as metadata knows it, seen without reading it.
 Result<bool> MayDiffer(const Volume& volume, const meta::Attr& attr, const Replica& replica) {
   const auto st = volume.StatObject({attr.inode, replica.object_generation});
   if (!st && st.error() == Code::kNotFound) return replica.materialized;
   if (!st) return Fail(st.error());
-  return static_cast<uint64_t>(st->st_size) != attr.size_bytes ||
-         ToTimestamp(st->st_mtim) != attr.mtime;
+  return LooksChanged(*st, attr);
 }
 
 class FileLook {

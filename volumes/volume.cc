@@ -286,4 +286,9 @@ meta::ContentState ContentOf(const struct stat& st) {
   return content;
 }
 
+bool LooksChanged(const struct stat& object, const meta::Attr& attr) {
+  const meta::ContentState content = ContentOf(object);
+  return content.size_bytes != attr.size_bytes || content.mtime != attr.mtime;
+}
+
 }  // namespace pxfs::volumes

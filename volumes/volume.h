@@ -129,6 +129,9 @@ class Volume {
 meta::Timestamp ToTimestamp(const struct timespec& time);
 struct timespec ToTimespec(const meta::Timestamp& time);
 meta::ContentState ContentOf(const struct stat& st);
+// Whether a closed file's object has another size or time than metadata knows. The time may also
+// have been set without a write, so a difference is a reason to read.
+bool LooksChanged(const struct stat& object, const meta::Attr& attr);
 
 // The volumes of a cluster that this node can reach, by id. Thread-safe.
 class VolumeSet {

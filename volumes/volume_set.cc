@@ -64,8 +64,7 @@ bool VolumeSet::Doubtful(const meta::Attr& attr, const meta::Replica& replica,
                          const struct stat& object) const {
   // Of a file that is written metadata does not know the size.
   if (!Unsettled(replica.volume) || attr.open_for_write || !replica.materialized) return false;
-  return static_cast<uint64_t>(object.st_size) != attr.size_bytes ||
-         ToTimestamp(object.st_mtim) != attr.mtime;
+  return LooksChanged(object, attr);
 }
 
 // The service may not have noticed that it was away, or not have noted it yet.
